@@ -1,0 +1,1 @@
+"""Compile one document into infrastructure, a plan and a frozen runtime config."""

@@ -1,0 +1,1 @@
+"""Publish experiment events to the backplanes that a frozen config names."""
