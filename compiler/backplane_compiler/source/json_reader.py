@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json.decoder
 import re
-from json.decoder import (
-    JSONDecodeError,
-    scanstring,  # type: ignore[attr-defined]  # the C function, absent from typeshed
-)
+from collections.abc import Callable
+from json.decoder import JSONDecodeError
 from typing import Final
 
 from backplane_compiler.diagnostics.model import Diagnostic, Label, Severity
 from backplane_compiler.diagnostics.span import SourceFile, Span
 from backplane_compiler.source import limits
 from backplane_compiler.source.tree import Entry, Mapping, Node, Scalar, Sequence, Value
+
+_scan_string: Final[Callable[[str, int, bool], tuple[str, int]]] = vars(json.decoder)["scanstring"]
+"""The C function behind `json.loads`; typeshed leaves it out."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
@@ -137,7 +139,7 @@ class _Reader:
 
     def _string(self, start: int) -> tuple[str, int]:
         try:
-            text, end = scanstring(self._text, start + 1, True)  # noqa: FBT003  the C function takes no keyword
+            text, end = _scan_string(self._text, start + 1, True)  # noqa: FBT003  the C function takes no keyword
         except JSONDecodeError as error:
             raise self._bad_string(error, start) from None
         lone = _SURROGATE.search(text) if not text.isascii() else None

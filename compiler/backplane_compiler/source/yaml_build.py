@@ -10,13 +10,11 @@ from typing import Any, Final
 import yaml
 
 from backplane_compiler.diagnostics.model import Diagnostic, Label, Severity
-from backplane_compiler.diagnostics.span import Position, SourceFile, Span
+from backplane_compiler.diagnostics.span import SourceFile, Span
 from backplane_compiler.source import limits
 from backplane_compiler.source.tree import Entry, Mapping, Node, Scalar, Sequence
 from backplane_compiler.source.yaml_scalars import is_collection_tag, resolve_plain, resolve_tagged, shown_tag
 
-# Line breaks of YAML 1.1 that editors do not count: where one occurs, the parser's line numbers are not the user's.
-_ODD_LINE_BREAK = re.compile("[\x85\u2028\u2029]")
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 
 
@@ -61,7 +59,6 @@ class TreeBuilder:
         self._size = 0
         self._aliased = 0
         self._documents = 0
-        self._place = self._place_by_offset if _ODD_LINE_BREAK.search(file.text) else self._place_by_mark
         self._handlers: Final[dict[type[Any], Callable[[Any], None]]] = {
             yaml.ScalarEvent: self._scalar,
             yaml.MappingStartEvent: self._open,
@@ -153,9 +150,7 @@ class TreeBuilder:
 
     def _close(self, event: Any) -> None:
         frame = self._frames.pop()
-        start = self._place(frame.event).start
-        # Not the mark's line: at the end of a file without a line break it lies on a line that does not exist.
-        span = Span(self._file, start, self._file.position(event.end_mark.index))
+        span = Span.from_offsets(self._file, frame.event.start_mark.index, event.end_mark.index)
         node: Node = Mapping(_all_entries(frame), span) if frame.is_mapping else Sequence(tuple(frame.items), span)
         if frame.event.anchor is not None:
             self._anchors[frame.event.anchor] = _Anchor(node, self._size - frame.size_before + 1, frame.height)
@@ -231,15 +226,8 @@ class TreeBuilder:
             message = "expected a mapping, or a list of mappings, to merge under `<<`"
             self._report("yaml-merge", message, source.alias or source.span, hint="name a mapping: `<<: *name`")
 
-    def _place_by_mark(self, event: Any) -> Span:
-        start, end = event.start_mark, event.end_mark
-        return Span(
-            self._file,
-            Position(start.line + 1, start.column + 1, start.index),
-            Position(end.line + 1, end.column + 1, end.index),
-        )
-
-    def _place_by_offset(self, event: Any) -> Span:
+    def _place(self, event: Any) -> Span:
+        # By offsets alone: libyaml also counts NEL, LS and PS as line breaks, which editors do not.
         return Span.from_offsets(self._file, event.start_mark.index, event.end_mark.index)
 
     def _place_after_properties(self, event: Any) -> Span:
