@@ -1,1 +1,32 @@
-"""Source text to one located tree."""
+"""Source text to one located tree: YAML and JSON, overlays, secret references."""
+
+from backplane_compiler.source.files import load_source, parse_source
+from backplane_compiler.source.overlay import merge
+from backplane_compiler.source.tree import (
+    Entry,
+    Mapping,
+    Node,
+    Path,
+    Scalar,
+    Sequence,
+    dotted,
+    lookup,
+    span_of,
+    to_plain,
+)
+
+__all__ = [
+    "Entry",
+    "Mapping",
+    "Node",
+    "Path",
+    "Scalar",
+    "Sequence",
+    "dotted",
+    "load_source",
+    "lookup",
+    "merge",
+    "parse_source",
+    "span_of",
+    "to_plain",
+]
