@@ -74,6 +74,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)  # events were settled
         self._rows = {kind: [0] * len(_NAMES) for kind in EventType}
 
     def count(self, kind: EventType, status: Status) -> Status:

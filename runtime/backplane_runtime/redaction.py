@@ -56,9 +56,13 @@ class Redactor:
         kind = event.event_type
         payload: dict[str, Any] = msgspec.to_builtins(event, str_keys=True)
         for path in self._paths[kind]:
-            removes = path in {(name,) for name in _NOT_TEXT} or (self._removes and path not in self._required[kind])
-            payload = _redacted(payload, path, None if removes else self._replace)
+            payload = _redacted(payload, path, None if self._is_removed(kind, path) else self._replace)
         return payload
+
+    def _is_removed(self, kind: EventType, path: tuple[str, ...]) -> bool:
+        if self._removes:
+            return path not in self._required[kind]
+        return len(path) == 1 and path[0] in _NOT_TEXT
 
 
 def _redacted(plain: Plain, path: tuple[str, ...], replace: Replace | None) -> Plain:
