@@ -134,4 +134,5 @@ def _start(installation: Installation, ports: list[int]) -> KafkaCluster:
 
 
 def _new_cluster_id() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # One in 64 would begin with a dash, which the tool that formats the storage takes for an option.
+    return base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")

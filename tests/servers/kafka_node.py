@@ -76,10 +76,8 @@ class Node:
         return Launch(command=command, directory=str(installation.directory), name=self.name)
 
     def _java(self, installation: Installation) -> list[str]:
-        major_option = "-Dlog4j2.configurationFile" if major(installation.version) >= 4 else "-Dlog4j.configuration"
-        logging = f"{major_option}=file:{_logging_file(installation)}"
         temporary = f"-Djava.io.tmpdir={self._temporary(installation)}"
-        return [installation.java, HEAP, *JVM, temporary, logging, "-cp", f"{installation.libs}/*"]
+        return [installation.java, HEAP, *JVM, temporary, logging_option(installation), "-cp", f"{installation.libs}/*"]
 
     def _data(self, installation: Installation) -> Path:
         return installation.directory / self.name / "data"
@@ -97,6 +95,12 @@ def finish(formatting: "subprocess.Popen[str]") -> None:
         said, _ = formatting.communicate(timeout=FORMAT_SECONDS)
     if formatting.returncode:
         raise ServerFailedError(f"Kafka could not format its storage:\n{said}")
+
+
+def logging_option(installation: Installation) -> str:
+    """Return the option that has Java log warnings only; it points to a file that `prepare` writes."""
+    option = "log4j2.configurationFile" if major(installation.version) >= 4 else "log4j.configuration"
+    return f"-D{option}=file:{_logging_file(installation)}"
 
 
 def _logging_file(installation: Installation) -> Path:

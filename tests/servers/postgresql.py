@@ -33,6 +33,8 @@ class PostgreSQLServer:
     """A running server with password authentication; the password is random and worth looking for in output."""
 
     programs: Path
+    directory: Path
+    """The run's directory: `postgresql.log` is in it."""
     port: int
     password: str = field(repr=False)
     _server: GuardedServer = field(repr=False)
@@ -156,7 +158,7 @@ class _Cluster:
         except BaseException:
             server.stop(signal.SIGQUIT)
             raise
-        return PostgreSQLServer(self.programs, port, self.password, server)
+        return PostgreSQLServer(self.programs, self.directory, port, self.password, server)
 
 
 def _unprivileged_user() -> str | None:
