@@ -4,7 +4,7 @@ Imports pytest and the standard library only, because the tests of the bare runt
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import NoReturn, TypeVar
 
@@ -62,6 +62,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(marker)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Give all skips for one missing server one place, so that the summary says it in one line and not in fifty."""
+    report = yield
+    missing = call.excinfo and call.excinfo.value.__cause__
+    if report.skipped and isinstance(missing, ServerUnavailableError):
+        report.longrepr = (__file__, 0, f"Skipped: {missing}")
+    return report
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Fetch Kafka before the first test, whose time limit must not pay for it."""
     asked = any(item.get_closest_marker("kafka") for item in session.items)
@@ -85,11 +97,11 @@ def _or_skip(server: AbstractContextManager[Server]) -> Iterator[Server]:
         try:
             running = stack.enter_context(server)
         except ServerUnavailableError as error:
-            _give_up(str(error))
+            _give_up(error)
         yield running
 
 
-def _give_up(reason: str) -> NoReturn:
+def _give_up(error: ServerUnavailableError) -> NoReturn:
     if os.environ.get("CI", "").lower() in {"", "0", "false"}:
-        pytest.skip(reason)
-    pytest.fail(f"{reason}; with CI set, no server may be missing", pytrace=False)
+        raise pytest.skip.Exception(str(error)) from error
+    pytest.fail(f"{error}; with CI set, no server may be missing", pytrace=False)

@@ -61,5 +61,5 @@ def postgresql_programs() -> Path:
 
 
 def _version_in(place: Path) -> int:
-    number = re.search(r"\d+", str(place))
-    return int(number[0]) if number else 0
+    numbers = re.findall(r"\d+", str(place))
+    return int(numbers[-1]) if numbers else 0

@@ -12,13 +12,7 @@ from tests.servers import ServerUnavailableError
 from tests.servers.kafka_jars import is_cached, kafka_libs
 
 ROOT = Path(__file__).parents[2]
-FETCHES = "; ".join(
-    (
-        "import sys",
-        "from tests.servers.kafka_jars import kafka_libs",
-        "print(kafka_libs('4.0.1'), flush=True)",
-    )
-)
+FETCHES = "from tests.servers.kafka_jars import kafka_libs; print(kafka_libs('4.0.1'), flush=True)"
 
 
 @pytest.fixture

@@ -42,10 +42,9 @@ def test_a_developer_sees_one_line_a_server(tmp_path: Path, bare: dict[str, str]
     """Tests skip, and the summary says once for each server what to install."""
     done = _pytest(tmp_path, bare)
     assert done.returncode == 0, done.stdout
-    reasons = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
-    assert len(reasons) == 2
-    assert "Kafka tests need Java 17 or newer, there is none (Debian, Ubuntu: apt-get install openjdk" in reasons[0]
-    assert "PostgreSQL tests need a PostgreSQL server (Debian, Ubuntu: apt-get install postgresql" in reasons[1]
+    assert "Kafka tests need Java 17 or newer, there is none (Debian, Ubuntu: apt-get install openjdk" in done.stdout
+    assert "PostgreSQL tests need a PostgreSQL server (Debian, Ubuntu: apt-get install postgresql" in done.stdout
+    assert sum(line.startswith("SKIPPED") for line in done.stdout.splitlines()) == 2
 
 
 def test_in_ci_a_missing_server_is_a_failure(tmp_path: Path, bare: dict[str, str]) -> None:
