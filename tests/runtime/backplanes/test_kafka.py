@@ -7,12 +7,14 @@ import time
 import uuid
 from typing import Any
 
+import msgspec
 import pytest
 
 confluent_kafka = pytest.importorskip("confluent_kafka")
 
 from confluent_kafka import Consumer, Message, TopicPartition  # noqa: E402 - needs the client
-from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
+from confluent_kafka.admin import AdminClient  # noqa: E402
+from confluent_kafka.cimpl import NewTopic  # noqa: E402
 
 from backplane_runtime import DataPlane, Outcome  # noqa: E402
 from backplane_runtime.backplanes.kafka import KafkaBackplane, key  # noqa: E402
@@ -21,8 +23,6 @@ from backplane_runtime.events import EventType  # noqa: E402
 from backplane_runtime.settings import Kafka, Plane  # noqa: E402
 from backplane_runtime.testing import StoredEvent, check_backplane_contract, sample_records  # noqa: E402
 from tests.servers import KafkaCluster  # noqa: E402
-
-import msgspec  # noqa: E402 # isort: skip
 
 PATIENT = Plane(close_timeout_ms=10_000, flush_interval_ms=20)
 
@@ -41,20 +41,26 @@ def settings_with_topics(kafka: KafkaCluster, partitions: int = 1, **options: An
 
 
 def read_all(bootstrap: str, topics: list[str]) -> list[Message]:
-    """Return every record of *topics*, topic by topic, up to the ends as they are now."""
+    """Return every record of *topics*, partition by partition, up to the ends as they are now."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": str(uuid.uuid4()), "enable.auto.commit": False})
-    messages = []
+    messages: list[Message] = []
     for topic in topics:
         for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
             place = TopicPartition(topic, partition, 0)
             _, end = consumer.get_watermark_offsets(place, timeout=10)
             consumer.assign([place])
-            while end and (not messages or messages[-1].topic() != topic or messages[-1].partition() != partition or messages[-1].offset() < end - 1):  # fmt: skip
-                message = consumer.poll(10)
-                assert message is not None
-                assert message.error() is None
-                messages.append(message)
+            messages += read_until(consumer, end)
     consumer.close()
+    return messages
+
+
+def read_until(consumer: Consumer, end: int) -> list[Message]:
+    messages: list[Message] = []
+    while end and (not messages or (messages[-1].offset() or 0) < end - 1):
+        message = consumer.poll(10)
+        assert message is not None
+        assert message.error() is None
+        messages.append(message)
     return messages
 
 
