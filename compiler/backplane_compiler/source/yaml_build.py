@@ -15,6 +15,7 @@ from backplane_compiler.source import limits
 from backplane_compiler.source.tree import Entry, Mapping, Node, Scalar, Sequence
 from backplane_compiler.source.yaml_scalars import is_collection_tag, resolve_plain, resolve_tagged, shown_tag
 
+_TAG = re.compile(r"!+[^\s,\[\]{}]*")
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 
 
@@ -103,7 +104,7 @@ class TreeBuilder:
         try:
             return resolve_plain(text) if tag is None else resolve_tagged(text, tag)
         except LookupError:
-            self._unknown_tag(str(tag), span)
+            self._unknown_tag(str(tag), self._tag_span(span))
         except ValueError as error:
             self._report("yaml-value", str(error), span, hint="put the value in quotes if it is text")
         return text
@@ -145,7 +146,7 @@ class TreeBuilder:
             self._anchors[event.anchor] = None
         is_mapping = isinstance(event, yaml.MappingStartEvent)
         if event.tag is not None and not is_collection_tag(event.tag, "map" if is_mapping else "seq"):
-            self._unknown_tag(event.tag, self._place(event))
+            self._unknown_tag(event.tag, self._tag_span(self._place_after_properties(event)))
         self._frames.append(_Frame(is_mapping, event, self._size))
 
     def _close(self, event: Any) -> None:
@@ -181,7 +182,7 @@ class TreeBuilder:
         if name in self._anchors:
             self._report("yaml-alias", f"`*{name}` is inside of what it repeats", span)
             raise StopReadingError
-        hint = f"write `&{name}` before the value that it should repeat, above this line"
+        hint = f"write `&{name}` before the value that it should repeat, above this line, or put text in quotes"
         self._report(
             "yaml-alias", f"`*{name}` repeats nothing: there is no anchor `&{name}` before it", span, hint=hint
         )
@@ -235,6 +236,12 @@ class TreeBuilder:
         start, end = event.start_mark.index, event.end_mark.index
         properties = _PROPERTIES.match(self._file.text, start, end)
         return Span.from_offsets(self._file, properties.end() if properties else start, end)
+
+    def _tag_span(self, content: Span) -> Span:
+        """The tag before a node: the last `!` with what follows it."""
+        start = self._file.text.rfind("!", 0, content.start_offset + 1)
+        tag = _TAG.match(self._file.text, start) if start >= 0 else None
+        return Span.from_offsets(self._file, *tag.span()) if tag else content
 
     def _report(
         self, code: str, message: str, span: Span, *, labels: tuple[Label, ...] = (), hint: str | None = None
