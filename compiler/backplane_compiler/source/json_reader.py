@@ -220,4 +220,4 @@ class _Reader:
         return at if space is None else space.end()
 
     def _span(self, start: int, end: int) -> Span:
-        return Span.from_offsets(self._file, start, end)
+        return Span.from_offsets(self._file, start, min(end, len(self._text)))

@@ -238,8 +238,9 @@ class TreeBuilder:
         return Span.from_offsets(self._file, properties.end() if properties else start, end)
 
     def _tag_span(self, content: Span) -> Span:
-        """The tag before a node: the last `!` with what follows it."""
+        """The tag before a node: the last `!` or `!!` with what follows it."""
         start = self._file.text.rfind("!", 0, content.start_offset + 1)
+        start -= start > 0 and self._file.text[start - 1] == "!"
         tag = _TAG.match(self._file.text, start) if start >= 0 else None
         return Span.from_offsets(self._file, *tag.span()) if tag else content
 

@@ -30,7 +30,7 @@ from backplane_compiler.source.json_reader import parse_json
         ('{"a" 1}', "expected `:` after the key `a`", "1"),
         ('{"a": "x\ny"}', "a line break or control character inside of text", "\n"),
         ('{"a": "x', "this text is never closed", '"'),
-        (r'{"a": "\d"}', "unknown escape", "d"),
+        (r'{"a": "\d"}', "unknown escape", "\\"),
         ("[1]]", "expected the end of the document", "]"),
         ("[1", "expected `,` or `]`, found the end of the file", ""),
         ('{"a":', "expected a value, found the end of the file", ""),

@@ -132,7 +132,7 @@ def test_merge_keys() -> None:
         ("a: 1\nb: 2\na: 3", "duplicate-key", "a"),
         ("a: &k x\n*k : 1\nx: 2", "duplicate-key", "x"),
         ("? [1, 2]\n: x", "yaml-key", "[1, 2]"),
-        ("? : x", "yaml-key", ""),
+        ("?\n: x", "yaml-key", ""),
         ("a: *x", "yaml-alias", "*x"),
         ("a: &a [1, *a]", "yaml-alias", "*a"),
         ("a: &a\n  b: *a", "yaml-alias", "*a"),
