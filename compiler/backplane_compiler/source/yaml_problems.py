@@ -60,7 +60,7 @@ def syntax_problem(error: yaml.MarkedYAMLError, file: SourceFile) -> Diagnostic:
     span = problem_span or context_span or Span.at_start(file)
     message, advice = _worded(problem, file, span)
     labels: tuple[Label, ...] = ()
-    if context_span and context_span.start.line != span.start.line and context in _CONTEXTS:
+    if context_span and advice != _QUOTE_HINT and context_span.start.line != span.start.line and context in _CONTEXTS:
         labels = (Label(context_span, _CONTEXTS[context]),)
     return Diagnostic("yaml-syntax", Severity.ERROR, message, span, labels, advice)
 

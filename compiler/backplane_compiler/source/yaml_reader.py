@@ -56,10 +56,10 @@ def _feed(builder: TreeBuilder, file: SourceFile) -> None:
 
 def _forbidden_character(file: SourceFile, found: re.Match[str]) -> Diagnostic:
     span = Span.from_offsets(file, found.start(), found.end())
-    message = f"the character U+{ord(found[0]):04X} is not allowed in YAML"
-    return Diagnostic(
-        "yaml-syntax", Severity.ERROR, message, span, hint='write it as an escape in double quotes: `"\\xNN"`'
-    )
+    code = ord(found[0])
+    message = f"the character U+{code:04X} is not allowed in YAML"
+    escape = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004  what two digits can say
+    return Diagnostic("yaml-syntax", Severity.ERROR, message, span, hint=f"write it in double quotes as `{escape}`")
 
 
 def _empty(file: SourceFile) -> Diagnostic:
