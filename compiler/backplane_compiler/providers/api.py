@@ -1,0 +1,45 @@
+"""What the plan engine asks of a live system; one module per family implements it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from backplane_compiler.infra.state import InfraState
+from backplane_compiler.plan.change import Change
+
+
+class ProviderError(Exception):
+    """A live system that cannot be read or changed: one line that names the cause, and a hint with one action."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who answers: `key` never changes for one system (a plan is bound to it), `description` is for people."""
+
+    key: str
+    description: str
+
+
+class Provider(Protocol):
+    """A live system. Every method may raise `ProviderError`, within 10 seconds where nobody answers."""
+
+    def identity(self) -> Identity:
+        """Say which system this is."""
+
+    def observe(self, desired: InfraState) -> InfraState:
+        """Return what is live of the resources that *desired* names; what does not exist is left out.
+
+        Properties that the server fills in have the origin `DEFAULT`. Asks the system a bounded number of times,
+        whatever the number of resources.
+        """
+
+    def apply(self, change: Change) -> None:
+        """Bring *change* about; to repeat one that is already done is no error."""
+
+    def close(self) -> None:
+        """Let go of connections; safe twice, and before any other call."""

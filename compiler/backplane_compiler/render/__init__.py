@@ -1,0 +1,1 @@
+"""Infrastructure rendered to files through Jinja2 templates."""

@@ -1,0 +1,151 @@
+"""What every settings class shares: coercion, validation, and refusals as values.
+
+A settings class is the one definition of a set of options. The document's schema is derived from it (compiler), the
+frozen config holds it in its wire form, and a program may construct it directly. So its defaults, its ranges and its
+refusals are the same in all three.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason why settings cannot be used.
+
+    `field` is the option's name in camelCase (dotted for nested ones), as the document writes it; `code` is the stable
+    name under which the compiler reports it; `hint` is one action.
+    """
+
+    field: str
+    message: str
+    code: str = "option-value"
+    hint: str | None = None
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used; `refusals` holds every reason, never only the first."""
+
+    def __init__(self, owner: str, refusals: tuple[Refusal, ...]) -> None:
+        self.owner = owner
+        self.refusals = refusals
+        super().__init__("; ".join(f"{owner}.{refusal.field}: {refusal.message}" for refusal in refusals))
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Base of all settings: immutable, validated when constructed.
+
+    Raises:
+        SettingsError: with every refused option.
+    """
+
+    def __post_init__(self) -> None:
+        refusals = [*_validate(self)]
+        if not refusals:
+            refusals = [*self._refusals()]
+        if refusals:
+            raise SettingsError(type(self).__name__, tuple(refusals))
+
+    def _refusals(self) -> Iterator[Refusal]:
+        """Yield what is wrong between options; each alone is already known to be valid."""
+        return iter(())
+
+
+S = TypeVar("S", bound=Settings)
+
+
+@cache
+def field_types(owner: type[Settings]) -> dict[str, Any]:
+    """Return the annotated type of each field, by its Python name."""
+    hints = get_type_hints(owner, include_extras=True)
+    return {field.name: hints[field.name] for field in msgspec.structs.fields(owner)}
+
+
+def _validate(settings: Settings) -> Iterator[Refusal]:
+    names = {field.name: field.encode_name for field in msgspec.structs.fields(settings)}
+    for name, annotation in field_types(type(settings)).items():
+        try:
+            value = coerce(annotation, getattr(settings, name))
+            msgspec.structs.force_setattr(settings, name, msgspec.convert(value, annotation))
+        except SettingsError as error:
+            for inner in error.refusals:
+                yield Refusal(f"{names[name]}.{inner.field}", inner.message, inner.code, inner.hint)
+        except msgspec.ValidationError as error:
+            yield Refusal(names[name], _lower_first(str(error)))
+
+
+def coerce(annotation: Any, value: Any) -> Any:
+    """Return *value* in the form that *annotation* wants, where that is certain; otherwise *value* itself.
+
+    Case of enumerated words does not matter, a string of digits is a number where a number is meant, and a list of
+    strings may be written as one string with commas (design/document.md, "Options of the built-in backplanes").
+    """
+    target = plain_type(annotation)
+    origin = get_origin(target)
+    if origin is Literal:
+        return _enumerated(get_args(target), value)
+    if target in (int, float) and isinstance(value, str) and _NUMBER.match(value):
+        return float(value) if "." in value else int(value)
+    if target == tuple[str, ...]:
+        return _strings(value)
+    if isinstance(target, type) and issubclass(target, Settings) and isinstance(value, Mapping):
+        return from_wire(target, value)
+    return value
+
+
+def plain_type(annotation: Any) -> Any:
+    """Return *annotation* without its constraints and without `None`."""
+    if get_origin(annotation) is Annotated:
+        return plain_type(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        members = [member for member in get_args(annotation) if member is not NoneType]
+        return plain_type(members[0]) if len(members) == 1 else annotation
+    return annotation
+
+
+def from_wire(owner: type[S], values: Mapping[str, Any]) -> S:
+    """Build *owner* from camelCase *values*.
+
+    Raises:
+        SettingsError: with every unknown or refused option.
+    """
+    fields = {field.encode_name: field for field in msgspec.structs.fields(owner)}
+    unknown = [Refusal(name, "unknown option", "unknown-key") for name in values if name not in fields]
+    missing = [
+        Refusal(name, "is required", "missing-key") for name, field in fields.items() if field.required and name not in values
+    ]
+    if unknown or missing:
+        raise SettingsError(owner.__name__, (*unknown, *missing))
+    return owner(**{fields[name].name: value for name, value in values.items()})
+
+
+def to_wire(settings: Settings) -> dict[str, Any]:
+    """Return *settings* as plain camelCase data with every default written out; `from_wire` is its inverse."""
+    plain: dict[str, Any] = msgspec.to_builtins(settings)
+    return plain
+
+
+def _enumerated(choices: tuple[str, ...], value: Any) -> Any:
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return next((choice for choice in choices if choice.casefold() == str(value).casefold()), value)
+    return value
+
+
+def _strings(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

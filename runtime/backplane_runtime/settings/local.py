@@ -1,0 +1,40 @@
+"""Options of the backplanes that provision nothing: memory, log, OpenTelemetry."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from backplane_runtime.settings.base import Settings
+
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+LogFormat = Literal["json", "text"]
+Signal = Literal["logs", "spans", "both"]
+
+
+class InMemory(Settings, frozen=True, kw_only=True):
+    """Keep events in memory, for tests."""
+
+    capacity: Annotated[int, Meta(ge=1, description="Events kept; the oldest go first.")] = 100_000
+
+
+class Logging(Settings, frozen=True, kw_only=True):
+    """Write each event to a Python logger."""
+
+    logger: Annotated[str, Meta(min_length=1, description="Name of the logger.")] = "backplane.events"
+    level: Annotated[LogLevel, Meta(description="Level of the records.")] = "info"
+    format: Annotated[LogFormat, Meta(description="`json` is the envelope; `text` is one line for people.")] = "json"
+
+
+class OpenTelemetry(Settings, frozen=True, kw_only=True):
+    """Emit events by the OpenTelemetry conventions for feature flags."""
+
+    signal: Annotated[Signal, Meta(description="Log events, spans, or both.")] = "logs"
+    endpoint: Annotated[
+        str | None, Meta(description="OTLP end point; as the OpenTelemetry environment variables say where it is not set.")
+    ] = None
+    headers: Annotated[
+        dict[str, str], Meta(description="OTLP headers; secrets by reference.")
+    ] = msgspec.field(default_factory=dict)
