@@ -1,6 +1,7 @@
 """Source text to one located tree: YAML and JSON, overlays, secret references."""
 
 from backplane_compiler.source.files import load_source, parse_source
+from backplane_compiler.source.load import load_tree
 from backplane_compiler.source.overlay import merge
 from backplane_compiler.source.tree import (
     Entry,
@@ -24,6 +25,7 @@ __all__ = [
     "Sequence",
     "dotted",
     "load_source",
+    "load_tree",
     "lookup",
     "merge",
     "parse_source",

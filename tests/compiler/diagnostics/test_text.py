@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backplane_compiler.diagnostics import Diagnostic, Label, Severity, SourceFile, Span
+from backplane_compiler.diagnostics.masking import mask_line
 from backplane_compiler.diagnostics.text import render_text
 
 FILE = SourceFile("samples/kafka.yaml", "dataPlane:\n  backplane:\n    type: kafka\n    opions:\n      brokers: []\n")
@@ -78,6 +79,13 @@ def test_a_secret_is_masked_and_the_carets_still_fit() -> None:
         "   |                             ^^^^^^^",
         "   |                         --- ***",
     ]
+
+
+def test_columns_move_with_what_is_masked() -> None:
+    """Before, at the start of, inside, at the end of, and behind two secrets of which one is shorter than its mask."""
+    masked = mask_line("a-hunter2-b-pw-c", (0, 2, 5, 9, 10, 12, 13, 14, 15), ["hunter2", "pw"])
+    assert masked == ("a-***-b-***-c", (0, 2, 2, 5, 6, 8, 8, 11, 12))
+    assert mask_line("abcabcab", (8,), ["abca", "cab"]) == ("***", (3,))
 
 
 @given(st.text(), st.integers(0, 40), st.integers(0, 40))
