@@ -42,14 +42,14 @@ class _Frame:
     height: int = 1
     items: list[Node] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
-    merged: list[Entry] = field(default_factory=list)
+    merged: dict[str, Entry] = field(default_factory=dict)
     key: tuple[str, Span] | None = None
     value_is_next: bool = False
     is_merging: bool = False
 
 
 class TreeBuilder:
-    """Takes the events of one file in order; `root` is there after the last one."""
+    """Makes one tree of the events of one file; `root` is there after `read`."""
 
     def __init__(self, file: SourceFile) -> None:
         self.root: Node | None = None
@@ -70,15 +70,16 @@ class TreeBuilder:
             yaml.DocumentStartEvent: self._document,
         }
 
-    def take(self, event: Any) -> None:
-        """Add one event.
+    def read(self, next_event: Callable[[], Any]) -> None:
+        """Take events up to the end of the stream.
 
         Raises:
             StopReadingError: a limit is passed, or there is a second document.
         """
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
+        handlers = self._handlers
+        while (event_type := type(event := next_event())) is not yaml.StreamEndEvent:
+            if event_type in handlers:
+                handlers[event_type](event)
 
     def _document(self, event: Any) -> None:
         self._documents += 1
@@ -222,7 +223,8 @@ class TreeBuilder:
         sources = node.items if isinstance(node, Sequence) else (node,)
         for source in sources:
             if isinstance(source, Mapping):
-                frame.merged.extend(source.entries)
+                for entry in source.entries:
+                    frame.merged.setdefault(entry.key, entry)
                 continue
             message = "expected a mapping, or a list of mappings, to merge under `<<`"
             self._report("yaml-merge", message, source.alias or source.span, hint="name a mapping: `<<: *name`")
@@ -251,6 +253,6 @@ class TreeBuilder:
 
 
 def _all_entries(frame: _Frame) -> tuple[Entry, ...]:
-    for entry in frame.merged:
-        frame.entries.setdefault(entry.key, entry)
-    return tuple(frame.entries.values())
+    """The mapping's own entries, then those that it merges and does not set itself."""
+    inherited = (entry for key, entry in frame.merged.items() if key not in frame.entries)
+    return (*frame.entries.values(), *inherited)

@@ -47,9 +47,7 @@ def parse_yaml(file: SourceFile) -> tuple[Node | None, tuple[Diagnostic, ...]]:
 def _feed(builder: TreeBuilder, file: SourceFile) -> None:
     loader = _LOADER(file.text)
     try:
-        next_event, take = loader.get_event, builder.take
-        while (event := next_event()) is not None and not isinstance(event, yaml.StreamEndEvent):
-            take(event)
+        builder.read(loader.get_event)
     finally:
         loader.dispose()
 

@@ -224,3 +224,11 @@ def test_any_combination_of_yaml_signs_is_read_or_explained(text: str) -> None:
     for diagnostic in diagnostics:
         assert diagnostic.span is not None
         assert 0 <= diagnostic.span.start_offset <= diagnostic.span.end_offset <= len(text)
+
+
+def test_merging_one_mapping_many_times_takes_no_longer_than_reading_it() -> None:
+    """Linear in what is merged: 400 times 1,000 entries."""
+    mapping = "{" + ", ".join(f"k{i}: 1" for i in range(1000)) + "}"
+    started = time.process_time()
+    assert len(read(f"a: &a {mapping}\nx: {{<<: [{', '.join(['*a'] * 400)}]}}")["x"]) == 1000
+    assert time.process_time() - started < 1.0
