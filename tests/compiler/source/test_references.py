@@ -19,6 +19,7 @@ from backplane_compiler.source.yaml_reader import parse_yaml
         ("${env:A_1}", (Reference("env", "A_1", None, 0, 10),)),
         ("${A}", (Reference("env", "A", None, 0, 4),)),
         ("${env:A:-x:y}", (Reference("env", "A", "x:y", 0, 13),)),
+        ("${A:-x}", (Reference("env", "A", "x", 0, 8),)),
         ("${env:A:-}", (Reference("env", "A", "", 0, 10),)),
         ("${file:/run/my secret}", (Reference("file", "/run/my secret", None, 0, 22),)),
         ("a${A}b", (Literal("a", 0, 1), Reference("env", "A", None, 1, 5), Literal("b", 5, 6))),
@@ -41,10 +42,19 @@ def test_parts_cover_the_text(text: str) -> None:
     assert (parts[-1].end if parts else 0) == len(text)
 
 
-@pytest.mark.parametrize("text", ["a: [x, 'pw=${B-C};']", "a: pw=${B-C};", "a: {b: |\n  c}"])
+@pytest.mark.parametrize("text", ["a: [x, 'pw=${B-C};']", "a: pw=${B-C};", 'a: "é ${B-C}"'])
 def test_a_malformed_reference_is_shown_where_it_stands(text: str) -> None:
     node, _ = parse_yaml(SourceFile("doc.yaml", text))
-    if node is not None:
-        (fault,) = check_references(node)
-        assert fault.span is not None
-        assert text[fault.span.start_offset : fault.span.end_offset] == "${B-C}"
+    assert node is not None
+    (fault,) = check_references(node)
+    assert fault.span is not None
+    assert text[fault.span.start_offset : fault.span.end_offset] == "${B-C}"
+
+
+def test_where_escapes_moved_the_characters_the_whole_text_is_shown() -> None:
+    text = 'a: "\\t${B-C}"'
+    node, _ = parse_yaml(SourceFile("doc.yaml", text))
+    assert node is not None
+    (fault,) = check_references(node)
+    assert fault.span is not None
+    assert fault.span.start_offset == 3
