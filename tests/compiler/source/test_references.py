@@ -19,7 +19,7 @@ from backplane_compiler.source.yaml_reader import parse_yaml
         ("${env:A_1}", (Reference("env", "A_1", None, 0, 10),)),
         ("${A}", (Reference("env", "A", None, 0, 4),)),
         ("${env:A:-x:y}", (Reference("env", "A", "x:y", 0, 13),)),
-        ("${A:-x}", (Reference("env", "A", "x", 0, 8),)),
+        ("${A:-x}", (Reference("env", "A", "x", 0, 7),)),
         ("${env:A:-}", (Reference("env", "A", "", 0, 10),)),
         ("${file:/run/my secret}", (Reference("file", "/run/my secret", None, 0, 22),)),
         ("a${A}b", (Literal("a", 0, 1), Reference("env", "A", None, 1, 5), Literal("b", 5, 6))),
