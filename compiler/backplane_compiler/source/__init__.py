@@ -1,5 +1,6 @@
 """Source text to one located tree: YAML and JSON, overlays, secret references."""
 
+from backplane_compiler.source.environments import select_environment
 from backplane_compiler.source.files import load_source, parse_source
 from backplane_compiler.source.load import load_tree
 from backplane_compiler.source.overlay import merge
@@ -29,6 +30,7 @@ __all__ = [
     "lookup",
     "merge",
     "parse_source",
+    "select_environment",
     "span_of",
     "to_plain",
 ]

@@ -42,9 +42,7 @@ def test_layers_in_order(document: Path, tmp_path: Path) -> None:
     assert read(document, env="dev", overlays=[overlay]) == {"dataPlane": {"batchSize": 3}}
 
 
-@pytest.mark.parametrize(
-    ("env", "hint"), [("prdo", "did you mean `prod`?"), ("staging", "choose one of `dev`, `prod`")]
-)
+@pytest.mark.parametrize(("env", "hint"), [("prdo", "did you mean `prod`?"), ("staging", "use one of `dev`, `prod`")])
 def test_an_unknown_environment(document: Path, env: str, hint: str) -> None:
     node, (fault,) = load_tree(document, env=env)
     assert node is None
@@ -60,7 +58,7 @@ def test_no_environments_at_all(tmp_path: Path) -> None:
 def test_an_environment_is_a_mapping(tmp_path: Path, text: str) -> None:
     (tmp_path / "doc.yaml").write_text(text)
     node, (fault,) = load_tree(tmp_path / "doc.yaml")
-    assert (node, fault.code) == (None, "overlay-form")
+    assert (node, fault.code) == (None, "wrong-type")
 
 
 def test_the_faults_of_all_files_at_once(tmp_path: Path) -> None:
@@ -69,4 +67,4 @@ def test_the_faults_of_all_files_at_once(tmp_path: Path) -> None:
     overlays = [tmp_path / "one.yaml", tmp_path / "two.yaml", tmp_path / "none.yaml"]
     node, faults = load_tree(tmp_path / "doc.yaml", overlays=overlays)
     assert node is None
-    assert [fault.code for fault in faults] == ["duplicate-key", "yaml-syntax", "overlay-form", "no-such-file"]
+    assert [fault.code for fault in faults] == ["duplicate-key", "yaml-syntax", "wrong-type", "no-such-file"]
