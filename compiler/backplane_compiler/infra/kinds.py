@@ -42,6 +42,7 @@ class PropertyRule:
     increase_risk: str | None = None  # kind of acknowledgement that an increase needs, such as `ordering`
     increase_risk_trait: str | None = None
     decrease_risk: str | None = None  # kind of acknowledgement that a decrease needs, such as `data-loss`
+    risk_reason: str | None = None  # what an acknowledgement accepts, in one line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
