@@ -89,7 +89,8 @@ def apply_plan(plan: Plan, open_target: OpenTarget, options: ApplyOptions | None
             for walk in walks:
                 walk.run(wish)
         results = tuple(result for walk in walks for result in walk.results())
-        return ApplyReport(results=results, interrupted=bool(wish))
+        interrupted = bool(wish) and any(result.fate is not Fate.DONE for result in results)
+        return ApplyReport(results=results, interrupted=interrupted)
 
 
 def _refuse_moved_world(walks: Iterable[_Walk]) -> None:
@@ -169,8 +170,8 @@ class _Walk:
         except KeyboardInterrupt:
             # The second Ctrl-C: the call is torn apart, so nobody knows what the server made of it.
             wish.ask()
-            error = ProviderError("interrupted in the middle of the call", "run `backplane plan` to see what was done")
-            return dict.fromkeys((change.address for change in batch), error)
+            torn = ProviderError("interrupted in the middle of the call", "run `backplane plan` to see what was done")
+            return dict.fromkeys((change.address for change in batch), torn)
 
 
 def _batches(changes: Sequence[Change], size: int) -> Iterator[Sequence[Change]]:

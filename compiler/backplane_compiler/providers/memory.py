@@ -20,7 +20,7 @@ class MemorySystem:
     raise is what happens. A `ProviderError` fails that one change, anything else ends the provider's call at once.
     """
 
-    state: InfraState = InfraState()
+    state: InfraState = field(default_factory=InfraState)
     key: str = "memory"
     before_change: Callable[[Change, int], None] | None = None
     after_change: Callable[[Change, int], None] | None = None
