@@ -1,0 +1,107 @@
+"""Fixtures for the real servers: started once per test run, when the first test asks, and stopped at its end.
+
+Imports pytest and the standard library only, because the tests of the bare runtime are collected through it too.
+"""
+
+import os
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import NoReturn, TypeVar
+
+import pytest
+
+from tests.servers import (
+    KafkaCluster,
+    PostgreSQLServer,
+    ServerUnavailableError,
+    running_kafka,
+    running_postgresql,
+)
+from tests.servers.kafka_jars import chosen_version, is_cached, kafka_libs
+
+MARKERS = {"kafka": {"kafka", "kafka_cluster"}, "postgresql": {"postgresql", "postgresql_url"}}
+
+Server = TypeVar("Server")
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaCluster]:
+    """One Kafka broker; topics are shared by all tests, so name yours uniquely."""
+    with _or_skip(running_kafka(1)) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def kafka_cluster() -> Iterator[KafkaCluster]:
+    """Three Kafka brokers; whoever stops one starts it again."""
+    with _or_skip(running_kafka(3)) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQLServer]:
+    """A PostgreSQL server."""
+    with _or_skip(running_postgresql()) as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgreSQLServer) -> Iterator[str]:
+    """The address of an empty PostgreSQL database of this test alone."""
+    with postgresql.fresh_database() as url:
+        yield url
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the servers they ask for, before `-m` chooses among them."""
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        for marker, fixtures in MARKERS.items():
+            if asked & fixtures:
+                item.add_marker(marker)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Give all skips for one missing server one place, so that the summary says it in one line and not in fifty."""
+    report = yield
+    missing = call.excinfo and call.excinfo.value.__cause__
+    if report.skipped and isinstance(missing, ServerUnavailableError):
+        report.longrepr = (__file__, 0, f"Skipped: {missing}")
+    return report
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch Kafka before the first test, whose time limit must not pay for it."""
+    asked = any(item.get_closest_marker("kafka") for item in session.items)
+    if not asked or session.config.option.collectonly or is_cached(chosen_version()):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line(f"fetching Apache Kafka {chosen_version()} from Maven Central, once")
+    try:
+        kafka_libs(chosen_version())
+    except ServerUnavailableError as error:
+        # The fixtures meet the same and decide: skip here, fail in CI.
+        if reporter is not None:
+            reporter.write_line(str(error))
+
+
+@contextmanager
+def _or_skip(server: AbstractContextManager[Server]) -> Iterator[Server]:
+    """Enter a server's context; where the machine lacks what it needs, skip the test, and in CI fail it."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(server)
+        except ServerUnavailableError as error:
+            _give_up(error)
+        yield running
+
+
+def _give_up(error: ServerUnavailableError) -> NoReturn:
+    if os.environ.get("CI", "").lower() in {"", "0", "false"}:
+        raise pytest.skip.Exception(str(error)) from error
+    pytest.fail(f"{error}; with CI set, no server may be missing", pytrace=False)

@@ -1,0 +1,41 @@
+"""The PostgreSQL that tests get is a real one with passwords, and each test has a database of its own."""
+
+import psycopg
+import pytest
+
+from tests.servers import PostgreSQLServer
+
+
+def test_it_answers_a_client(postgresql_url: str) -> None:
+    """An independent client can create, write and read."""
+    with psycopg.connect(postgresql_url) as connection:
+        connection.execute("CREATE TABLE seen (id integer PRIMARY KEY)")
+        connection.execute("INSERT INTO seen VALUES (7)")
+        assert connection.execute("SELECT id FROM seen").fetchall() == [(7,)]
+
+
+def test_the_database_is_new(postgresql_url: str) -> None:
+    """What the test above created is not here."""
+    with psycopg.connect(postgresql_url) as connection:
+        count = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+    assert count == (0,)
+
+
+def test_a_database_goes_though_somebody_is_connected(postgresql: PostgreSQLServer) -> None:
+    """A test that leaks a connection does not break the clearing up."""
+    with postgresql.fresh_database() as url:
+        connection = psycopg.connect(url, autocommit=True)
+    with pytest.raises(psycopg.OperationalError), connection:
+        connection.execute("SELECT 1")
+    assert url.rpartition("/")[2] not in postgresql.execute("SELECT datname FROM pg_database").splitlines()
+
+
+def test_a_wrong_password_is_refused(postgresql: PostgreSQLServer) -> None:
+    """The password is asked for, so tests do exercise secrets."""
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(postgresql.url.replace(postgresql.password, "wrong"))
+
+
+def test_the_password_is_not_shown(postgresql: PostgreSQLServer) -> None:
+    """A failing assertion that prints the server prints no secret."""
+    assert postgresql.password not in repr(postgresql)
