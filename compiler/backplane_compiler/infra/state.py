@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 from backplane_compiler.diagnostics.span import Span
@@ -64,7 +65,7 @@ class InfraState:
             ValueError: if two share an address; a rule reports that before lowering.
         """
         ordered = tuple(sorted(resources, key=lambda resource: resource.address))
-        for first, second in zip(ordered, ordered[1:], strict=False):
+        for first, second in pairwise(ordered):
             if first.address == second.address:
                 raise ValueError(f"two resources have the address {first.address}")
         return cls(ordered)
