@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from backplane_compiler.infra.state import InfraState, Target
 from backplane_compiler.plan.change import Change, Create
@@ -11,6 +13,7 @@ from backplane_compiler.plan.diff import diff, fingerprint, unmanaged
 from backplane_compiler.plan.order import in_order
 from backplane_compiler.plan.plan import Allowed, Obstacle, Plan, Step, TargetPlan
 from backplane_compiler.plan.risks import Kinds, obstacles
+from backplane_runtime.config import canonical_bytes
 from backplane_runtime.settings import to_wire
 
 
@@ -62,7 +65,7 @@ def _target_plan(seen: Observation | NotObserved, kinds: Kinds) -> TargetPlan:
         type=target.type,
         identity=seen.identity,
         description=seen.description,
-        connection=to_wire(target.settings),
+        connection=_connection(target),
         steps=tuple(
             Step(
                 change=change,
@@ -85,6 +88,12 @@ def _not_observed(seen: NotObserved) -> TargetPlan:
         type=target.type,
         identity="",
         description="not asked",
-        connection=to_wire(target.settings),
+        connection=_connection(target),
         steps=tuple(Step(change=change, obstacles=(obstacle,)) for change in changes),
     )
+
+
+def _connection(target: Target) -> dict[str, Any]:
+    """Return the settings as a plan file holds them, so that a plan that was read back equals the one that was written."""
+    plain: dict[str, Any] = json.loads(canonical_bytes(to_wire(target.settings)))
+    return plain
