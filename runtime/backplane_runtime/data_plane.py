@@ -23,6 +23,7 @@ import msgspec
 from backplane_runtime import health as health_check
 from backplane_runtime.admission import Admission
 from backplane_runtime.assembly import assemble, assembly_of
+from backplane_runtime.backplanes.api import Backplane
 from backplane_runtime.config import ConfigError, FrozenConfig, load_config
 from backplane_runtime.delivery import Delivery
 from backplane_runtime.envelope import NO_CONTEXT, Context, InvalidEventError, canonical_timestamp, encode_record
@@ -168,6 +169,14 @@ class DataPlane:
             by_type = self._ledger.by_type()
             by_backplane = {lane.options.name: lane.counts() for lane in self._delivery.lanes}
         return LedgerView(total=total(by_type), by_type=by_type, by_backplane=by_backplane)
+
+    def backplane(self, name: str) -> Backplane:
+        """Return the backplane *name*, for tests that look at what it holds; it belongs to its delivery thread.
+
+        Raises:
+            KeyError: if there is none.
+        """
+        return {lane.options.name: lane.backplane for lane in self._delivery.lanes}[name]
 
     def close(self) -> None:
         """Send what is left for at most `closeTimeoutMs`, then let go; what is lost is counted and logged.

@@ -28,7 +28,7 @@ class InvalidEventError(ValueError):
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One event on the wire; `payload` and `metadata` are JSON objects, kept as they were written."""
+    """One event on the wire; `payload` is a JSON object, kept as it was written."""
 
     event_id: str
     timestamp: str
@@ -36,7 +36,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     schema_version: str
     payload: msgspec.Raw
     correlation_id: str | None = None
-    metadata: msgspec.Raw | None = None
+    metadata: dict[str, Any] | None = None
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -117,7 +117,7 @@ def _encode(kind: EventType, body: Event | Mapping[str, Any], context: Context) 
     if b"null" in payload:
         _refuse_non_finite(msgspec.to_builtins(body))
     correlation = None if context.correlation is None else str(context.correlation)
-    metadata = _ENCODER.encode(context.metadata) if context.metadata else None
+    metadata = dict(context.metadata) if context.metadata else None
     envelope = Envelope(
         event_id=new_event_id(),
         timestamp=checked.timestamp,
@@ -125,7 +125,7 @@ def _encode(kind: EventType, body: Event | Mapping[str, Any], context: Context) 
         schema_version=SCHEMA_VERSION,
         payload=msgspec.Raw(payload),
         correlation_id=correlation,
-        metadata=None if metadata is None else msgspec.Raw(metadata),
+        metadata=metadata,
     )
     return Record(
         event_id=envelope.event_id,
@@ -136,7 +136,7 @@ def _encode(kind: EventType, body: Event | Mapping[str, Any], context: Context) 
         tenant=checked.tenant,
         variant=checked.variant,
         correlation_id=correlation,
-        metadata=metadata,
+        metadata=None if metadata is None else _ENCODER.encode(metadata),
         envelope=_ENCODER.encode(envelope),
         payload_size=len(payload),
     )

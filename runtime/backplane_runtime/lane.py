@@ -183,7 +183,8 @@ class Lane:
 
     def _attempt(self) -> bool:
         """Send the hand once; say whether the backplane was there."""
-        records = [entry.record for entry in self._hand]
+        hand = self._hand  # `abandon` replaces it while the backplane works
+        records = [entry.record for entry in hand]
         try:
             if not self._connected:
                 self.backplane.start()
@@ -198,11 +199,10 @@ class Lane:
             # Only the type: the text is a client library's own and may hold a secret.
             self._fail(f"unexpected {type(error).__name__}", error)
             return False
-        return self._settle(verdicts)
+        return self._settle(list(zip(hand, verdicts, strict=True)))
 
-    def _settle(self, verdicts: Sequence[Verdict | Rejected]) -> bool:
+    def _settle(self, pairs: Sequence[tuple[Entry, Verdict | Rejected]]) -> bool:
         """Settle what has a final verdict; say whether anything had."""
-        pairs = list(zip(self._hand, verdicts, strict=True))
         again: list[Entry] = []
         for start in range(0, len(pairs), _SLICE):
             with self._ledger.lock:
