@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -11,8 +11,13 @@ from typing import Final
 from pydantic import BaseModel
 
 from backplane_compiler.diagnostics import Diagnostic
+from backplane_compiler.infra.kafka import lower_kafka
+from backplane_compiler.infra.lower import LowerFunction, lower
+from backplane_compiler.infra.service_bus import lower_service_bus
+from backplane_compiler.infra.sql_lower import lower_sql
 from backplane_compiler.infra.state import Target
-from backplane_compiler.model.model import Backplane, Model
+from backplane_compiler.model.model import Model
+from backplane_compiler.rules import RULES
 from backplane_compiler.schema.document import COMPOSITE, SettingsClass
 from backplane_compiler.schema.provisioning import KafkaProvisioning, ServiceBusProvisioning, SqlProvisioning
 from backplane_runtime import settings
@@ -21,7 +26,6 @@ ENTRY_POINT_GROUP: Final = "backplane.handlers"
 
 ModelClass = type[BaseModel]
 Rule = Callable[[Model], Iterator[Diagnostic]]
-Lower = Callable[[Backplane, Model], Iterable[Target]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,7 @@ class BackplaneHandler:
     settings: SettingsClass | None
     provisioning: ModelClass | None = None
     rules: tuple[Rule, ...] = ()
-    lower: Lower | None = None
+    lower: LowerFunction | None = None
 
 
 Handlers = Mapping[str, BackplaneHandler]
@@ -71,13 +75,28 @@ def _load_entry_points() -> None:
         register_handler(offered if isinstance(offered, BackplaneHandler) else offered())
 
 
-# What each type needs on its servers is plugged in here, as `lower=`.
+def check_with(handlers: Handlers, model: Model) -> Iterator[Diagnostic]:
+    """Yield what the built-in rules, then those of each handler, have to say about *model*."""
+    for rule in (*RULES, *(rule for name in sorted(handlers) for rule in handlers[name].rules)):
+        yield from rule(model)
+
+
+def lower_with(handlers: Handlers, model: Model) -> tuple[Target, ...]:
+    """Return what *model* needs on its servers, as the handlers say."""
+    return lower(model, {name: handler.lower for name, handler in handlers.items() if handler.lower is not None})
+
+
 _BUILT_IN: Final = (
-    BackplaneHandler(type="kafka", settings=settings.Kafka, provisioning=KafkaProvisioning),
-    BackplaneHandler(type="azureServiceBus", settings=settings.AzureServiceBus, provisioning=ServiceBusProvisioning),
-    BackplaneHandler(type="sqlServer", settings=settings.SqlServer, provisioning=SqlProvisioning),
-    BackplaneHandler(type="postgresql", settings=settings.PostgreSql, provisioning=SqlProvisioning),
-    BackplaneHandler(type="sqlite", settings=settings.Sqlite, provisioning=SqlProvisioning),
+    BackplaneHandler(type="kafka", settings=settings.Kafka, provisioning=KafkaProvisioning, lower=lower_kafka),
+    BackplaneHandler(
+        type="azureServiceBus",
+        settings=settings.AzureServiceBus,
+        provisioning=ServiceBusProvisioning,
+        lower=lower_service_bus,
+    ),
+    BackplaneHandler(type="sqlServer", settings=settings.SqlServer, provisioning=SqlProvisioning, lower=lower_sql),
+    BackplaneHandler(type="postgresql", settings=settings.PostgreSql, provisioning=SqlProvisioning, lower=lower_sql),
+    BackplaneHandler(type="sqlite", settings=settings.Sqlite, provisioning=SqlProvisioning, lower=lower_sql),
     BackplaneHandler(type="inMemory", settings=settings.InMemory),
     BackplaneHandler(type="logging", settings=settings.Logging),
     BackplaneHandler(type="openTelemetry", settings=settings.OpenTelemetry),

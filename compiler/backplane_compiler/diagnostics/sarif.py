@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 from typing import Any, Final
-from urllib.parse import quote
 
 from backplane_compiler.diagnostics.codes import find_code
 from backplane_compiler.diagnostics.masking import mask_diagnostic
@@ -64,4 +63,6 @@ def _location(span: Span) -> dict[str, Any]:
 
 def _uri(name: str) -> str:
     path = PurePath(name)
-    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
+    if path.is_absolute():
+        return path.as_uri()
+    return PurePosixPath("/", path.as_posix()).as_uri().removeprefix("file:///")

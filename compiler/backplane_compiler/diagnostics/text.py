@@ -87,19 +87,22 @@ def _file_lines(marks: list[_Mark], gutter: int, style: _Style) -> Iterator[str]
     for line, group in groupby(by_line, key=lambda mark: mark.span.start.line):
         if last is not None and line > last + 1:
             yield "..."
-        yield from _marked_line(line, list(group), gutter, style)
+        source = marks[0].span.file.line_text(line)
+        on_line = list(group)
+        # Of a line too long to be shown whole, each mark gets the window around itself.
+        for together in [on_line] if len(source) <= _MAX_LINE else [[mark] for mark in on_line]:
+            yield from _marked_line(source, together, f"{line:>{gutter}}", style)
         last = line
 
 
-def _marked_line(line: int, marks: list[_Mark], gutter: int, style: _Style) -> Iterator[str]:
-    source = marks[0].span.file.line_text(line)
+def _marked_line(source: str, marks: list[_Mark], number: str, style: _Style) -> Iterator[str]:
     columns = tuple(column for mark in marks for column in _columns(mark.span, source))
     source, columns = mask_line(source, columns, style.secrets)
     source, columns = _cut(source, columns)
     cells = [shown(char) for char in source]
     text = "".join(cells).rstrip()
-    yield style.paint(f" {line:>{gutter}} |", _BLUE) + (f" {text}" if text else "")
-    bar = style.paint(f"{' ' * gutter}  |", _BLUE)
+    yield style.paint(f" {number} |", _BLUE) + (f" {text}" if text else "")
+    bar = style.paint(f"{' ' * len(number)}  |", _BLUE)
     for mark, start, end in zip(marks, columns[::2], columns[1::2], strict=True):
         indent = width("".join(cells[:start]))
         length = max(1, width("".join(cells[start:end])))
@@ -115,7 +118,7 @@ def _columns(span: Span, source: str) -> tuple[int, int]:
 
 
 def _cut(source: str, columns: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
-    """A window of a very long line (generated JSON) that begins shortly before the first mark."""
+    """A window of a very long line (generated JSON) that begins shortly before its mark."""
     if len(source) <= _MAX_LINE:
         return source, columns
     start = max(0, min(min(columns) - _LEAD, len(source) - _MAX_LINE))

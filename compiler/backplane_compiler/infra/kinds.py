@@ -30,14 +30,19 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PropertyRule:
-    """One row of a capability table; `reason` is shown where a change is refused, `source` says where the rule is from."""
+    """One row of a capability table; `reason` is shown where a change is refused, `source` says where the rule is from.
+
+    A risk of an increase holds only for resources that have the trait `increase_risk_trait`, where one is named.
+    """
 
     change: Change = Change.IN_PLACE
     unit: Unit = Unit.NONE
     reason: str | None = None
     source: str | None = None
     increase_risk: str | None = None  # kind of acknowledgement that an increase needs, such as `ordering`
+    increase_risk_trait: str | None = None
     decrease_risk: str | None = None  # kind of acknowledgement that a decrease needs, such as `data-loss`
+    risk_reason: str | None = None  # what an acknowledgement accepts, in one line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

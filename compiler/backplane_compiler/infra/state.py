@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 from backplane_compiler.diagnostics.span import Span
@@ -36,7 +37,9 @@ class Property:
 class Resource:
     """One topic, queue, table, …; `address` (`kafka.topic.experiment-exposures`) is unique in its target.
 
-    `depends_on` names addresses that must exist before; `span` is the place in the document that asks for it.
+    `depends_on` names addresses that must exist before; `traits` are words about how the resource is used that no server
+    knows (a topic whose records are `keyed`), for the risks in its kind's table; `span` is the place in the document that
+    asks for it.
     """
 
     address: str
@@ -44,6 +47,7 @@ class Resource:
     name: str
     properties: Mapping[str, Property]
     depends_on: tuple[str, ...] = ()
+    traits: frozenset[str] = field(default=frozenset(), compare=False)
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
@@ -61,7 +65,7 @@ class InfraState:
             ValueError: if two share an address; a rule reports that before lowering.
         """
         ordered = tuple(sorted(resources, key=lambda resource: resource.address))
-        for first, second in zip(ordered, ordered[1:], strict=False):
+        for first, second in pairwise(ordered):
             if first.address == second.address:
                 raise ValueError(f"two resources have the address {first.address}")
         return cls(ordered)
@@ -99,6 +103,7 @@ def resource_to_plain(resource: Resource) -> dict[str, Any]:
         "kind": resource.kind,
         "name": resource.name,
         "dependsOn": list(resource.depends_on),
+        "traits": sorted(resource.traits),
         "properties": {name: _property_to_plain(value) for name, value in sorted(resource.properties.items())},
     }
 
@@ -110,6 +115,7 @@ def resource_from_plain(plain: Mapping[str, Any]) -> Resource:
         kind=plain["kind"],
         name=plain["name"],
         depends_on=tuple(plain["dependsOn"]),
+        traits=frozenset(plain["traits"]),
         properties={name: _property_from_plain(value) for name, value in plain["properties"].items()},
     )
 

@@ -2,6 +2,7 @@
 
 from backplane_compiler.source.environments import select_environment
 from backplane_compiler.source.files import load_source, parse_source
+from backplane_compiler.source.load import load_tree
 from backplane_compiler.source.overlay import merge
 from backplane_compiler.source.tree import (
     Entry,
@@ -25,6 +26,7 @@ __all__ = [
     "Sequence",
     "dotted",
     "load_source",
+    "load_tree",
     "lookup",
     "merge",
     "parse_source",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
 
 from backplane_compiler.diagnostics.model import Diagnostic, Severity
@@ -30,9 +31,9 @@ def load_source(path: str | Path) -> tuple[SourceFile | None, tuple[Diagnostic, 
     if problem is not None:
         return None, (problem,)
     try:
-        return SourceFile(str(path), data.decode("utf-8-sig")), ()
+        return SourceFile(str(path), data.removeprefix(BOM_UTF8).decode()), ()
     except UnicodeDecodeError as error:
-        return None, (_not_utf8(path, data, error.start),)
+        return None, (_not_utf8(path, error),)
 
 
 def parse_source(file: SourceFile) -> tuple[Node | None, tuple[Diagnostic, ...]]:
@@ -74,12 +75,12 @@ def _cannot_be_text(path: Path, data: bytes) -> Diagnostic | None:
     return None
 
 
-def _not_utf8(path: Path, data: bytes, start: int) -> Diagnostic:
-    file = SourceFile(str(path), data.decode("utf-8-sig", errors="replace"))
-    offset = len(data[:start].decode("utf-8-sig"))
+def _not_utf8(path: Path, error: UnicodeDecodeError) -> Diagnostic:
+    file = SourceFile(str(path), error.object.decode(errors="replace"))
+    offset = len(error.object[: error.start].decode())
     span = Span.from_offsets(file, offset, offset + 1)
     place = f"line {span.start.line}, column {span.start.column}"
-    message = f"`{path}` is not UTF-8: byte 0x{data[start]:02x} at {place}"
+    message = f"`{path}` is not UTF-8: byte 0x{error.object[error.start]:02x} at {place}"
     return Diagnostic("not-utf8", Severity.ERROR, message, span, hint="save it as UTF-8")
 
 

@@ -16,6 +16,7 @@ from backplane_compiler.source.tree import Entry, Mapping, Node, Scalar, Sequenc
 _scan_string: Final[Callable[[str, int, bool], tuple[str, int]]] = vars(json.decoder)["scanstring"]
 """The C function behind `json.loads`; typeshed leaves it out."""
 
+_SPACES: Final = frozenset(" \t\n\r")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 _WORD = re.compile(r"[^\s,:\[\]{}\"]+")
@@ -216,8 +217,10 @@ class _Reader:
         return _SyntaxFoundError()
 
     def _skip(self, at: int) -> int:
+        if self._text[at : at + 1] not in _SPACES:
+            return at
         space = _SPACE.match(self._text, at)
         return at if space is None else space.end()
 
     def _span(self, start: int, end: int) -> Span:
-        return Span.from_offsets(self._file, start, end)
+        return Span.from_offsets(self._file, start, min(end, len(self._text)))

@@ -1,4 +1,4 @@
-"""Secret references inside of text: `${env:NAME}`, `${NAME}`, `${env:NAME:-default}`, `${file:/path}`, `$${`.
+"""Secret references inside of text: `${env:NAME}`, `${env:NAME:-default}`, both without `env:`, `${file:/path}`, `$${`.
 
 The compiler checks their form and never resolves one. The runtime resolves them with the same grammar:
 NAME is `[A-Za-z_][A-Za-z0-9_]*`; a path and a default are anything up to the first `}`; `$${` is a literal `${`.
@@ -18,7 +18,7 @@ from backplane_compiler.source.tree import Mapping, Node, Scalar
 
 _OPENER = re.compile(r"\$?\$\{")
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
-_BODY = re.compile(rf"(?:env:(?P<env>{_NAME})(?::-(?P<default>[^}}]*))?|file:(?P<file>[^}}]+)|(?P<bare>{_NAME}))\}}")
+_BODY = re.compile(rf"(?:file:(?P<file>[^}}]+)|(?:env:)?(?P<name>{_NAME})(?::-(?P<default>[^}}]*))?)\}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def _part(text: str, opener: re.Match[str]) -> Part:
         return _malformed(text, start, inside)
     if body["file"] is not None:
         return Reference("file", body["file"], None, start, body.end())
-    return Reference("env", body["env"] or body["bare"], body["default"], start, body.end())
+    return Reference("env", body["name"], body["default"], start, body.end())
 
 
 def _malformed(text: str, start: int, inside: int) -> Malformed:

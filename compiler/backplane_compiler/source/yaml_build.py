@@ -15,6 +15,7 @@ from backplane_compiler.source import limits
 from backplane_compiler.source.tree import Entry, Mapping, Node, Scalar, Sequence
 from backplane_compiler.source.yaml_scalars import is_collection_tag, resolve_plain, resolve_tagged, shown_tag
 
+_TAG = re.compile(r"!+[^\s,\[\]{}]*")
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 
 
@@ -41,14 +42,14 @@ class _Frame:
     height: int = 1
     items: list[Node] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
-    merged: list[Entry] = field(default_factory=list)
+    merged: dict[str, Entry] = field(default_factory=dict)
     key: tuple[str, Span] | None = None
     value_is_next: bool = False
     is_merging: bool = False
 
 
 class TreeBuilder:
-    """Takes the events of one file in order; `root` is there after the last one."""
+    """Makes one tree of the events of one file; `root` is there after `read`."""
 
     def __init__(self, file: SourceFile) -> None:
         self.root: Node | None = None
@@ -69,15 +70,16 @@ class TreeBuilder:
             yaml.DocumentStartEvent: self._document,
         }
 
-    def take(self, event: Any) -> None:
-        """Add one event.
+    def read(self, next_event: Callable[[], Any]) -> None:
+        """Take events up to the end of the stream.
 
         Raises:
             StopReadingError: a limit is passed, or there is a second document.
         """
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
+        handlers = self._handlers
+        while (event_type := type(event := next_event())) is not yaml.StreamEndEvent:
+            if event_type in handlers:
+                handlers[event_type](event)
 
     def _document(self, event: Any) -> None:
         self._documents += 1
@@ -103,7 +105,7 @@ class TreeBuilder:
         try:
             return resolve_plain(text) if tag is None else resolve_tagged(text, tag)
         except LookupError:
-            self._unknown_tag(str(tag), span)
+            self._unknown_tag(str(tag), self._tag_span(span))
         except ValueError as error:
             self._report("yaml-value", str(error), span, hint="put the value in quotes if it is text")
         return text
@@ -145,7 +147,7 @@ class TreeBuilder:
             self._anchors[event.anchor] = None
         is_mapping = isinstance(event, yaml.MappingStartEvent)
         if event.tag is not None and not is_collection_tag(event.tag, "map" if is_mapping else "seq"):
-            self._unknown_tag(event.tag, self._place(event))
+            self._unknown_tag(event.tag, self._tag_span(self._place_after_properties(event)))
         self._frames.append(_Frame(is_mapping, event, self._size))
 
     def _close(self, event: Any) -> None:
@@ -181,7 +183,7 @@ class TreeBuilder:
         if name in self._anchors:
             self._report("yaml-alias", f"`*{name}` is inside of what it repeats", span)
             raise StopReadingError
-        hint = f"write `&{name}` before the value that it should repeat, above this line"
+        hint = f"write `&{name}` before the value that it should repeat, above this line, or put text in quotes"
         self._report(
             "yaml-alias", f"`*{name}` repeats nothing: there is no anchor `&{name}` before it", span, hint=hint
         )
@@ -221,7 +223,8 @@ class TreeBuilder:
         sources = node.items if isinstance(node, Sequence) else (node,)
         for source in sources:
             if isinstance(source, Mapping):
-                frame.merged.extend(source.entries)
+                for entry in source.entries:
+                    frame.merged.setdefault(entry.key, entry)
                 continue
             message = "expected a mapping, or a list of mappings, to merge under `<<`"
             self._report("yaml-merge", message, source.alias or source.span, hint="name a mapping: `<<: *name`")
@@ -236,6 +239,13 @@ class TreeBuilder:
         properties = _PROPERTIES.match(self._file.text, start, end)
         return Span.from_offsets(self._file, properties.end() if properties else start, end)
 
+    def _tag_span(self, content: Span) -> Span:
+        """The tag before a node: the last `!` or `!!` with what follows it."""
+        start = self._file.text.rfind("!", 0, content.start_offset + 1)
+        start -= start > 0 and self._file.text[start - 1] == "!"
+        tag = _TAG.match(self._file.text, start) if start >= 0 else None
+        return Span.from_offsets(self._file, *tag.span()) if tag else content
+
     def _report(
         self, code: str, message: str, span: Span, *, labels: tuple[Label, ...] = (), hint: str | None = None
     ) -> None:
@@ -243,6 +253,6 @@ class TreeBuilder:
 
 
 def _all_entries(frame: _Frame) -> tuple[Entry, ...]:
-    for entry in frame.merged:
-        frame.entries.setdefault(entry.key, entry)
-    return tuple(frame.entries.values())
+    """The mapping's own entries, then those that it merges and does not set itself."""
+    inherited = (entry for key, entry in frame.merged.items() if key not in frame.entries)
+    return (*frame.entries.values(), *inherited)

@@ -10,6 +10,7 @@ from backplane_compiler.diagnostics.model import Diagnostic, Label, Severity
 from backplane_compiler.diagnostics.span import SourceFile, Span
 
 _INDENT_HINT: Final = "indent it exactly like its siblings, with spaces"
+_QUOTE_HINT: Final = "put the value in quotes"
 _KNOWN: Final[dict[str, tuple[str, str | None]]] = {
     "mapping values are not allowed in this context": (
         "`:` is not allowed here",
@@ -30,6 +31,7 @@ _KNOWN: Final[dict[str, tuple[str, str | None]]] = {
     ),
     "found a tab character that violates indentation": ("a tab cannot indent YAML", "indent with spaces"),
     "found a tab character where an indentation space is expected": ("a tab cannot indent YAML", "indent with spaces"),
+    "found incompatible YAML document": ("this version of YAML is not known", "remove the `%YAML` line"),
     "found unknown escape character": (
         "unknown escape in double quotes",
         "write `\\\\` for a backslash, or use single quotes",
@@ -56,18 +58,22 @@ def syntax_problem(error: yaml.MarkedYAMLError, file: SourceFile) -> Diagnostic:
         hint = "close it with the same quote"
         return Diagnostic("yaml-syntax", Severity.ERROR, "quoted text is never closed", context_span, hint=hint)
     span = problem_span or context_span or Span.at_start(file)
-    message, advice = _worded(problem, file.text[span.start.offset : span.start.offset + 1])
+    message, advice = _worded(problem, file, span)
     labels: tuple[Label, ...] = ()
-    if context_span and context_span.start.line != span.start.line and context in _CONTEXTS:
+    if context_span and advice != _QUOTE_HINT and context_span.start.line != span.start.line and context in _CONTEXTS:
         labels = (Label(context_span, _CONTEXTS[context]),)
     return Diagnostic("yaml-syntax", Severity.ERROR, message, span, labels, advice)
 
 
-def _worded(problem: str, character: str) -> tuple[str, str | None]:
+def _worded(problem: str, file: SourceFile, span: Span) -> tuple[str, str | None]:
+    start = span.start
+    character = file.text[start.offset : start.offset + 1]
     if problem == "found character that cannot start any token":
         if character == "\t":
             return "a tab cannot indent YAML", "indent with spaces"
-        return f"a value cannot start with `{character}`", "put the value in quotes"
+        return f"a value cannot start with {'a backtick' if character == '`' else f'`{character}`'}", _QUOTE_HINT
+    if problem == "did not find expected key" and file.line_text(start.line)[: start.column - 1].strip():
+        return "expected nothing more on this line", _QUOTE_HINT
     if problem in _KNOWN:
         return _KNOWN[problem]
     return problem.replace("did not find expected", "expected").replace("'", "`"), None

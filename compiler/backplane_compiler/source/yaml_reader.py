@@ -47,19 +47,17 @@ def parse_yaml(file: SourceFile) -> tuple[Node | None, tuple[Diagnostic, ...]]:
 def _feed(builder: TreeBuilder, file: SourceFile) -> None:
     loader = _LOADER(file.text)
     try:
-        next_event, take = loader.get_event, builder.take
-        while (event := next_event()) is not None and not isinstance(event, yaml.StreamEndEvent):
-            take(event)
+        builder.read(loader.get_event)
     finally:
         loader.dispose()
 
 
 def _forbidden_character(file: SourceFile, found: re.Match[str]) -> Diagnostic:
     span = Span.from_offsets(file, found.start(), found.end())
-    message = f"the character U+{ord(found[0]):04X} is not allowed in YAML"
-    return Diagnostic(
-        "yaml-syntax", Severity.ERROR, message, span, hint='write it as an escape in double quotes: `"\\xNN"`'
-    )
+    code = ord(found[0])
+    message = f"the character U+{code:04X} is not allowed in YAML"
+    escape = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004  what two digits can say
+    return Diagnostic("yaml-syntax", Severity.ERROR, message, span, hint=f"write it in double quotes as `{escape}`")
 
 
 def _empty(file: SourceFile) -> Diagnostic:
