@@ -1,0 +1,1 @@
+"""The model frozen into what the runtime reads."""

@@ -1,0 +1,1 @@
+"""Infrastructure as data, and lowering of the model to it."""

@@ -1,0 +1,1 @@
+"""Live systems: the only place, beside the command line, that asks or changes them."""

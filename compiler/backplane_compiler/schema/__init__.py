@@ -1,0 +1,1 @@
+"""What users may write: pydantic models, and their errors as diagnostics."""
