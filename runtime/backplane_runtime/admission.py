@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Collection
 
@@ -84,6 +83,8 @@ class Admission:
 
 def subject_hash(subject: str) -> int:
     """Return the number in [0, 2**64) by which *subject* is sampled."""
+    import hashlib  # noqa: PLC0415 - costs 5 ms, and only sampling needs it
+
     digest = hashlib.blake2b(subject.encode("utf-8", "surrogatepass"), digest_size=8, person=b"backplane-rate").digest()
     return int.from_bytes(digest, "big")
 

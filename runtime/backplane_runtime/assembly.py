@@ -10,11 +10,12 @@ from typing import Any
 from backplane_runtime.backplanes.api import Backplane, BackplaneError
 from backplane_runtime.backplanes.registry import kind_of, load_maker, registered
 from backplane_runtime.config import BackplaneEntry, ConfigError, FrozenConfig
-from backplane_runtime.events import EventType
+from backplane_runtime.events import Event, EventType
 from backplane_runtime.lane import LaneOptions
-from backplane_runtime.redaction import Redactor
 from backplane_runtime.references import UnresolvedReferenceError
 from backplane_runtime.settings import Composite, Member, Plane, Settings, SettingsError, from_wire
+
+Redact = Callable[[Event], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Assembly:
 
     plane: Plane
     lanes: tuple[LaneOptions, ...]
-    redactor: Redactor | None
+    redactor: Redact | None
 
     @property
     def taken(self) -> frozenset[EventType]:
@@ -81,5 +82,9 @@ def _lane(member: Member, kind: str, plane: Plane) -> LaneOptions:
     )
 
 
-def _redactor(plane: Plane) -> Redactor | None:
-    return Redactor(plane.pii_redaction) if plane.pii_redaction else None
+def _redactor(plane: Plane) -> Redact | None:
+    if plane.pii_redaction is None:
+        return None
+    from backplane_runtime.redaction import Redactor  # noqa: PLC0415 - brings `hashlib`, 5 ms, and few need it
+
+    return Redactor(plane.pii_redaction)
