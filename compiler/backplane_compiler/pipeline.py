@@ -1,10 +1,10 @@
 """The page: every phase of the compiler, in order.
 
-    source text -> located tree -> Document -> Model -> rules -+-> targets -> artifacts
-     (yaml/json)     (spans)      (as written) (resolved)      +-> FrozenConfig -> runtime.json
+    source text -> located tree -> without secrets -> Document -> Model -> rules -+-> targets -> artifacts
+     (yaml/json)     (spans)        (references)    (as written) (resolved)       +-> FrozenConfig -> runtime.json
 
-A phase returns what it made and what it has to say; the first phase that finds an error is the last one that runs, so that
-one cause gives one message. Nothing here asks a network, a clock or the environment.
+A phase returns what it made and what it has to say. All errors of a phase are told at once, and the first phase that finds
+one is the last that runs, so that one cause gives one message. Nothing here asks a network, a clock or the environment.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from backplane_compiler.diagnostics import Diagnostic, has_errors
+from backplane_compiler.diagnostics import Diagnostic, has_errors, sort_key
 from backplane_compiler.frozen.build import document_digest, freeze
-from backplane_compiler.handlers import Handlers, registered_handlers
-from backplane_compiler.infra.lower import lower
+from backplane_compiler.handlers import Handlers, lower_with, registered_handlers
 from backplane_compiler.infra.state import Target
 from backplane_compiler.model.model import Model
 from backplane_compiler.model.resolve import resolve_model
-from backplane_compiler.render.artifacts import Artifact, render_artifacts
+from backplane_compiler.model.secrets import hide_secrets
+from backplane_compiler.render import Artifact, render_artifacts
 from backplane_compiler.rules import check_rules
 from backplane_compiler.schema.document import Document
 from backplane_compiler.schema.load import check_document
@@ -30,7 +30,10 @@ from backplane_runtime.config import FrozenConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compilation:
-    """What a document compiles to; what comes after the first phase with errors is missing."""
+    """What a document compiles to; what comes after the first phase with errors is missing.
+
+    `secrets` are those that stand in clear in the document: whoever shows diagnostics masks them.
+    """
 
     diagnostics: tuple[Diagnostic, ...] = ()
     document: Document | None = None
@@ -38,7 +41,6 @@ class Compilation:
     infra: tuple[Target, ...] = ()
     frozen: FrozenConfig | None = None
     artifacts: tuple[Artifact, ...] = ()
-    # Secrets that stand in clear in the document: renderers of diagnostics mask them.
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
@@ -52,36 +54,34 @@ def compile_file(path: str | Path, *, env: str | None = None, overlays: Sequence
 
     Reads these files and nothing else. Never raises for what a document says: see `Compilation.diagnostics`.
     """
-    tree, diagnostics = load_tree(path, env=env, overlays=overlays)
-    if tree is None:
-        return Compilation(diagnostics=diagnostics)
-    result = compile_tree(tree, registered_handlers())
-    return replace(result, diagnostics=(*diagnostics, *result.diagnostics))
+    tree, found = load_tree(path, env=env, overlays=overlays)
+    result = Compilation() if tree is None else compile_tree(tree, registered_handlers())
+    return replace(result, diagnostics=tuple(sorted((*found, *result.diagnostics), key=sort_key)))
 
 
 def compile_tree(tree: Node, handlers: Handlers) -> Compilation:
     """Compile a located tree: every phase after reading."""
-    document, found = check_document(tree, handlers)
+    hidden = hide_secrets(tree)
+    result = Compilation(diagnostics=hidden.diagnostics, secrets=hidden.texts)
+
+    document, found = check_document(hidden.tree, handlers)
+    result = replace(result, document=document, diagnostics=(*result.diagnostics, *found))
     if document is None:
-        return Compilation(diagnostics=found)
+        return result
 
-    model, more = resolve_model(document, tree)
-    found += more
+    model, found = resolve_model(document, hidden.tree, hidden.secrets)
+    result = replace(result, model=model, diagnostics=(*result.diagnostics, *found))
     if model is None:
-        return Compilation(diagnostics=found, document=document)
-    secrets = frozenset(model.secrets.values())
+        return result
 
-    found += check_rules(model, handlers)
-    if has_errors(found):
-        return Compilation(diagnostics=found, document=document, model=model, secrets=secrets)
+    result = replace(result, diagnostics=(*result.diagnostics, *check_rules(model, handlers)))
+    if has_errors(result.diagnostics):
+        return result
 
-    targets = lower(model, handlers)
-    return Compilation(
-        diagnostics=found,
-        document=document,
-        model=model,
+    targets = lower_with(handlers, model)
+    return replace(
+        result,
         infra=targets,
-        frozen=freeze(model, document_digest(tree)),
+        frozen=freeze(model, document_digest(hidden.tree)),
         artifacts=render_artifacts(targets),
-        secrets=secrets,
     )

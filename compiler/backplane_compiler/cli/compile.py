@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from backplane_compiler.build import BuildError, build_files, write_build
@@ -22,11 +24,16 @@ def command(document: str, directory: str, choices: Choices) -> int:
     Example:
       backplane compile backplane.yaml -o build
     """
-    compilation = compiled(document, choices)
+    files = build_files(compiled(document, choices))
     try:
-        report = write_build(directory, build_files(compilation))
+        report = write_build(Path(directory), files)
     except BuildError as error:
         raise Failure(str(error)) from error
     if not choices.quiet:
-        tell(f"{directory}: {report}")
+        for path in report.written:
+            tell(f"wrote {Path(directory) / path}")
+        for path in report.removed:
+            tell(f"removed {Path(directory) / path}")
+        if not report.written and not report.removed:
+            tell(f"{directory} is as it should be; no file changed")
     return 0

@@ -30,7 +30,10 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The resource is there and differs in `properties`; `after` is the desired one."""
+    """The resource is there and differs in `properties`; `after` is the desired one.
+
+    `before` is the live one without what its server fills in and the document does not mention.
+    """
 
     before: Resource
     after: Resource
@@ -40,6 +43,11 @@ class Update:
     def address(self) -> str:
         """Return the address of the resource."""
         return self.after.address
+
+    @property
+    def resource(self) -> Resource:
+        """Return the resource as it is wanted."""
+        return self.after
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from backplane_compiler.infra.state import InfraState
 from backplane_compiler.plan.change import Change
+from backplane_runtime.settings import Settings
 
 
 class ProviderError(Exception):
@@ -38,8 +40,19 @@ class Provider(Protocol):
         whatever the number of resources.
         """
 
-    def apply(self, change: Change) -> None:
-        """Bring *change* about; to repeat one that is already done is no error."""
+    def apply(self, changes: Sequence[Change]) -> Mapping[str, ProviderError]:
+        """Bring *changes* about, which do not depend on each other; return what failed, by address.
+
+        When it returns, `observe` sees what was done. To repeat a change that is already done is no error. Several
+        changes are handed over at once so that a server that takes them together is asked once.
+
+        Raises:
+            ProviderError: where nothing more can be expected of this system; which changes were done is then unknown.
+        """
 
     def close(self) -> None:
         """Let go of connections; safe twice, and before any other call."""
+
+
+# Takes the settings with their references, and the environment that these are resolved in at the moment of use.
+Opener = Callable[[Settings, Mapping[str, str]], Provider]

@@ -1,0 +1,136 @@
+"""Reaching a Kafka cluster as an administrator, and saying in one line why it could not be reached."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ClusterMetadata
+
+from backplane_compiler.providers.api import ProviderError
+from backplane_runtime.references import UnresolvedReferenceError, resolve_all
+from backplane_runtime.settings import Kafka, KafkaSecurity, to_wire
+
+# All of it within the 10 seconds that a provider has: looking for a broker, and asking why there was none.
+_SECONDS_TO_FIND = 7.0
+_SECONDS_WHEN_REFUSED = 2.0
+_SECONDS_TO_PROBE = 1.0
+
+_PROTOCOLS: Mapping[str, str] = MappingProxyType(
+    {"plaintext": "PLAINTEXT", "ssl": "SSL", "saslPlaintext": "SASL_PLAINTEXT", "saslSsl": "SASL_SSL"}
+)
+# librdkafka's names for what the document says under `security` (librdkafka CONFIGURATION.md).
+_SECURITY: Mapping[str, str] = MappingProxyType(
+    {
+        "mechanism": "sasl.mechanism",
+        "username": "sasl.username",
+        "password": "sasl.password",
+        "caFile": "ssl.ca.location",
+        "certificateFile": "ssl.certificate.location",
+        "keyFile": "ssl.key.location",
+        "keyPassword": "ssl.key.password",
+        "tokenEndpoint": "sasl.oauthbearer.token.endpoint.url",
+        "clientId": "sasl.oauthbearer.client.id",
+        "clientSecret": "sasl.oauthbearer.client.secret",
+        "scope": "sasl.oauthbearer.scope",
+    }
+)
+# Of `additionalConfig` an administrator takes what is about the connection; the rest is about producing.
+_CONNECTION_PREFIXES = ("broker.address.", "client.dns.", "https.", "sasl.", "security.", "socket.", "ssl.")
+_REFUSED_BY_BROKER = {
+    KafkaError._AUTHENTICATION: "the broker refuses the credentials",  # noqa: SLF001 - librdkafka's own codes begin with `_`
+    KafkaError.SASL_AUTHENTICATION_FAILED: "the broker refuses the credentials",
+    KafkaError._SSL: "TLS fails",  # noqa: SLF001
+}
+
+
+def admin_config(settings: Kafka, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what librdkafka needs to reach the cluster of *settings*, with the references resolved.
+
+    Raises:
+        ProviderError: if a reference cannot be resolved.
+    """
+    try:
+        wire = resolve_all(to_wire(settings), environment)
+    except UnresolvedReferenceError as error:
+        raise ProviderError(f"kafka {','.join(settings.brokers)}: {error}") from error
+    extra = {name: value for name, value in wire["additionalConfig"].items() if name.startswith(_CONNECTION_PREFIXES)}
+    return {
+        **extra,
+        "bootstrap.servers": ",".join(wire["brokers"]),
+        "client.id": wire["clientId"] or "backplane",
+        **_security(settings.security, wire["security"]),
+    }
+
+
+def _security(security: KafkaSecurity, wire: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: wire[key] for key, name in _SECURITY.items() if wire[key] is not None}
+    if security.token_endpoint is not None:
+        given["sasl.oauthbearer.method"] = "oidc"
+    return {"security.protocol": _PROTOCOLS[security.protocol], **given}
+
+
+class Connection:
+    """An administrator's client that is mute: what librdkafka would print is kept for the one line that people see."""
+
+    def __init__(self, settings: Kafka, environment: Mapping[str, str]) -> None:
+        self.label = ",".join(settings.brokers)
+        self._errors: dict[int, str] = {}
+        silent = logging.Logger("librdkafka")  # noqa: LOG001 - on purpose outside of the tree: nobody's handler hears it
+        silent.addHandler(logging.NullHandler())
+        config = admin_config(settings, environment)
+        self._servers: str = config["bootstrap.servers"]
+        try:
+            self.admin = AdminClient(config | {"error_cb": self._note}, logger=silent)
+        except KafkaException as error:
+            # The text may hold a value of the configuration, such as a path; it never holds a password.
+            raise ProviderError(
+                f"kafka {self.label}: {error.args[0].str()}", "see `security` in the document"
+            ) from error
+
+    def metadata(self) -> ClusterMetadata:
+        """Return the cluster's brokers and topics.
+
+        Raises:
+            ProviderError: within 10 seconds, where no broker answers.
+        """
+        started = time.monotonic()
+        while True:
+            try:
+                return self.admin.list_topics(timeout=1.0)
+            except KafkaException as error:
+                self.admin.poll(0)
+                waited = time.monotonic() - started
+                if waited > _SECONDS_TO_FIND or (self._errors and waited > _SECONDS_WHEN_REFUSED):
+                    raise self._unreachable() from error
+
+    def _note(self, error: KafkaError) -> None:
+        self._errors[error.code()] = error.str()
+
+    def _unreachable(self) -> ProviderError:
+        for code, text in _REFUSED_BY_BROKER.items():
+            if code in self._errors:
+                detail = self._errors[code].rsplit("/bootstrap: ", 1)[-1]
+                return ProviderError(f"kafka {self.label}: {text}: {detail}", "see `security` in the document")
+        reasons = dict.fromkeys(filter(None, map(_tcp_refusal, self._servers.split(","))))
+        if reasons:
+            return ProviderError(f"kafka {self.label}: cannot connect: {'; '.join(reasons)}", "is the broker running?")
+        return ProviderError(
+            f"kafka {self.label}: something accepts connections there, but it does not answer as Kafka",
+            "check `brokers`, and `security.protocol`: a broker that expects TLS does not answer without",
+        )
+
+
+def _tcp_refusal(server: str) -> str | None:
+    """Return why nobody can connect to *server*; None where somebody listens."""
+    host, _, port = server.strip().rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_PROBE).close()
+    except (OSError, ValueError) as error:
+        return str(error.strerror or error) if isinstance(error, OSError) else "the port is not a number"
+    return None
