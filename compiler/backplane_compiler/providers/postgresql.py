@@ -21,10 +21,12 @@ from backplane_runtime.settings import PostgreSql, Settings
 
 _CONNECT_SECONDS = 8
 _STATEMENT_MILLISECONDS = 9000
+_LOCK_MILLISECONDS = 9000
 # Anything that only this tool locks; two applies at once go one after the other.
 _ADVISORY_LOCK = 0x6261636B706C616E
 # What libpq says after this is the server's or the system's word; what is before it may hold parts of the URL.
 _SERVERS_WORD = re.compile(r"port \d+ failed: (.+)")
+_HOST = re.compile(r"@([\w.:,\[\]-]+)(?:[/?]|\Z)")
 
 
 def open_provider(settings: Settings, environment: Mapping[str, str]) -> Provider:
@@ -45,15 +47,18 @@ def open_provider(settings: Settings, environment: Mapping[str, str]) -> Provide
             "postgresql: the `url` is none that PostgreSQL understands",
             "write postgresql://user:${env:NAME}@host:port/database; `@ : / #` in a password are written as %40 %3A %2F %23",
         ) from None
-    return PostgreSqlProvider(options, settings.schema)
+    return PostgreSqlProvider(options, settings)
 
 
 class PostgreSqlProvider:
     """One database; *options* are libpq's, in clear, and never shown."""
 
-    def __init__(self, options: Mapping[str, Any], schema: str) -> None:
+    def __init__(self, options: Mapping[str, Any], settings: PostgreSql) -> None:
         self._options = {"connect_timeout": _CONNECT_SECONDS, "application_name": "backplane", **options}
-        self._schema = schema
+        self._schema = settings.schema
+        # From the URL as it is written: once references are resolved, a password with an `@` may look like a host.
+        host = _HOST.search(settings.url)
+        self._label = f"postgresql {host[1]}" if host else "postgresql"
         self._connection: psycopg.Connection[Any] | None = None
 
     def identity(self) -> Identity:
@@ -81,6 +86,11 @@ class PostgreSqlProvider:
         """Create tables and indexes, all of *changes* or none, and their schema where it is missing."""
         script = [*statements(changes)]
         with self._cursor() as cursor, cursor.connection.transaction():
+            # A lock is not waited for without end; an index over many events may take its time.
+            cursor.execute(
+                "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', %s, true)",
+                [str(_LOCK_MILLISECONDS)],
+            )
             cursor.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
             cursor.execute("SELECT pg_catalog.to_regnamespace(%s) IS NULL", [quoted(self._schema)])
             # Not `IF NOT EXISTS` alone: that asks for a right on the database even where there is nothing to do.
@@ -106,21 +116,18 @@ class PostgreSqlProvider:
         except psycopg.Error as error:
             # The server's own message; it names objects, never the connection.
             text = error.diag.message_primary or "the connection was lost"
-            raise ProviderError(f"{self._label()}: {text}", _hint(error)) from error
+            raise ProviderError(f"{self._label}: {text}", _hint(error)) from error
 
     def _connect(self) -> psycopg.Connection[Any]:
         try:
             connection = psycopg.connect(**self._options, autocommit=True)
         except (psycopg.Error, OSError, UnicodeError) as error:
             # From None: the client's text may hold parts of the URL.
-            raise ProviderError(f"{self._label()}: {_why_unreachable(error)}", "check `url` in the document") from None
+            raise ProviderError(f"{self._label}: {_why_unreachable(error)}", "check `url` in the document") from None
         connection.execute(
             "SELECT pg_catalog.set_config('statement_timeout', %s, false)", [str(_STATEMENT_MILLISECONDS)]
         )
         return connection
-
-    def _label(self) -> str:
-        return f"postgresql {self._options.get('host', 'localhost')}:{self._options.get('port', 5432)}"
 
 
 def _one(cursor: psycopg.Cursor[Any]) -> Any:
@@ -142,6 +149,6 @@ def _why_unreachable(error: Exception) -> str:
 def _hint(error: psycopg.Error) -> str | None:
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return "grant it to the user of `url`, or let its owner apply the plan"
-    if isinstance(error, psycopg.errors.QueryCanceled):
+    if isinstance(error, (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)):
         return "another session holds a lock, or the server is overloaded; try again"
     return None

@@ -88,7 +88,7 @@ class SqliteProvider:
             return ProviderError(
                 f"{where}: is locked by another program for more than {_BUSY_SECONDS:.0f} s", "try again"
             )
-        if code == sqlite3.SQLITE_CANTOPEN:
+        if code == sqlite3.SQLITE_CANTOPEN or self._path.is_dir():
             return ProviderError(f"{where}: cannot be opened: {self._why_not()}", "check `path` in the document")
         if code == sqlite3.SQLITE_READONLY:
             return ProviderError(f"{where}: cannot be written", "check the permissions of the file and its folder")
