@@ -26,8 +26,8 @@ from backplane_runtime.settings import (
     Logging,
     OpenTelemetry,
     PostgreSql,
-    SqlServer,
     Sqlite,
+    SqlServer,
 )
 
 ENTRY_POINT_GROUP: Final = "backplane.handlers"

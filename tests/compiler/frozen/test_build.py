@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from backplane_runtime.config import parse_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backplane_runtime.config import parse_config
 from tests.compiler.checking import check
 
 _SAMPLES = sorted((Path(__file__).parents[3] / "samples").glob("*/backplane.yaml"))
@@ -60,3 +60,9 @@ def test_the_digest_of_the_document_changes_with_its_meaning_only() -> None:
     assert first == second
     assert first.document_digest != third.document_digest
     assert first.digest != third.digest
+
+
+def test_sections_that_are_only_carried_may_hold_anything() -> None:
+    """Even what JSON cannot hold: it is in the digest and nowhere else."""
+    text = "settings: { a: .nan, b: [.inf, null] }\ndataPlane:\n  backplane: { type: logging }\n"
+    assert check(text).frozen is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from backplane_compiler.model.connection import server_label
 from backplane_runtime.settings import AzureServiceBus, InMemory, Kafka, PostgreSql, Settings, Sqlite, SqlServer
 

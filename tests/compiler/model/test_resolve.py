@@ -5,7 +5,6 @@ from __future__ import annotations
 from backplane_compiler.schema.provisioning import KafkaProvisioning
 from backplane_runtime.events import EventType
 from backplane_runtime.settings import Kafka
-
 from tests.compiler.checking import check
 
 

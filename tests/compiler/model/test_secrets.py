@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from backplane_compiler.diagnostics import SourceFile
-from backplane_compiler.model.secrets import Hidden, hide_secrets
-from backplane_compiler.source import lookup, parse_source, to_plain
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backplane_compiler.diagnostics import SourceFile
+from backplane_compiler.model.secrets import Hidden, hide_secrets
+from backplane_compiler.source import lookup, parse_source, to_plain
 from tests.compiler.checking import check
 
 _GOLDEN = Path(__file__).parents[2] / "golden" / "err"

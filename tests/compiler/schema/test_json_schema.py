@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from jsonschema import Draft202012Validator
+
+from backplane_compiler.diagnostics import SourceFile
 from backplane_compiler.handlers import registered_handlers
 from backplane_compiler.schema.json_schema import document_schema, event_schema, events_schema, runtime_schema
 from backplane_compiler.source import parse_source, to_plain
-from backplane_compiler.diagnostics import SourceFile
 from backplane_runtime.envelope import Envelope
 from backplane_runtime.events import (
     EVENTS,
@@ -23,8 +25,6 @@ from backplane_runtime.events import (
     Exposure,
     Outcome,
 )
-from jsonschema import Draft202012Validator
-
 from tests.compiler.checking import check
 
 _ROOT = Path(__file__).parents[3]

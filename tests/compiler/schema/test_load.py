@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+
 from backplane_compiler.diagnostics import SourceFile
 from backplane_compiler.handlers import BackplaneHandler, register_handler, registered_handlers
 from backplane_compiler.schema.load import check_document
 from backplane_compiler.source import parse_source
 from backplane_runtime import settings
 from backplane_runtime.config import Experiment, Variant
-
 from tests.compiler.checking import check
 
 _LOGGING = "dataPlane:\n  backplane: { type: logging }\n"

@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from backplane_compiler.schema.options import options_model, written
-from backplane_runtime import settings
-from backplane_runtime.settings import Settings, SettingsError, from_wire
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
+from backplane_compiler.schema.options import options_model, written
+from backplane_runtime import settings
+from backplane_runtime.settings import Settings, SettingsError, from_wire
 
 OWNERS: tuple[type[Settings], ...] = (
     settings.Kafka,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from backplane_compiler.diagnostics import code_names, find_code
 
+from backplane_compiler.diagnostics import code_names, find_code
 from tests.compiler.checking import check
 
 # Pages of the reading phases have their own test; an environment is chosen beside the document.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from backplane_compiler.handlers import registered_handlers
 from backplane_compiler.schema.options import options_model
-
 from tests.compiler.checking import check
 
 _SAMPLES = Path(__file__).parents[3] / "samples"
