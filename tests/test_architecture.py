@@ -68,7 +68,7 @@ def test_every_part_of_the_compiler_has_a_level() -> None:
 
 
 def test_the_compiler_imports_downwards_only() -> None:
-    """diagnostics <- source <- schema <- model <- rules <- infra, frozen <- plan, render <- providers <- apply <- cli."""
+    """From diagnostics <- source <- schema <- model <- rules <- infra, frozen <- plan, render <- providers <- apply <- cli."""
     wrong = []
     for path in modules(COMPILER):
         own = part_of(path)
@@ -115,7 +115,9 @@ def test_the_pure_parts_ask_no_clock_no_environment_and_no_network() -> None:
     wrong = []
     for part in PURE:
         for path in modules(COMPILER / part):
-            wrong += [f"{path.name} imports {name}" for name in imported(path) if name.partition(".")[0] in OUTSIDE_WORLD]
+            wrong += [
+                f"{path.name} imports {name}" for name in imported(path) if name.partition(".")[0] in OUTSIDE_WORLD
+            ]
     assert wrong == []
 
 
