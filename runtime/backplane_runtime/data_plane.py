@@ -27,7 +27,7 @@ from backplane_runtime.backplanes.api import Backplane
 from backplane_runtime.config import ConfigError, FrozenConfig, load_config
 from backplane_runtime.delivery import Delivery
 from backplane_runtime.envelope import NO_CONTEXT, Context, InvalidEventError, canonical_timestamp, encode_record
-from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
+from backplane_runtime.events import EVENTS, AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
 from backplane_runtime.health import Health
 from backplane_runtime.lane import Lane
 from backplane_runtime.ledger import Ledger, LedgerView, total
@@ -40,6 +40,7 @@ DEFAULT_TIMEOUT = 5.0  # seconds, of `flush` and `health`
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_PUBLISHABLE = tuple(EVENTS.values())
 _LOGGER = logging.getLogger("backplane")
 _planes: weakref.WeakSet[DataPlane] = weakref.WeakSet()
 _unclosed: set[DataPlane] = set()  # holds those that may have events, so that none is collected with its queue
@@ -129,7 +130,7 @@ class DataPlane:
             TypeError: if *event* is not an event. Whatever else goes wrong is counted and logged, and then, with
                 `strict` only, raised as `InvalidEventError` or `PublishError`.
         """
-        if not isinstance(event, Event):
+        if not isinstance(event, _PUBLISHABLE):
             raise TypeError(f"publish takes an event such as `Exposure(…)`, not {type(event).__name__}")
         kept = False
         try:
@@ -264,7 +265,8 @@ def _leak(inherited: object) -> None:
     """Keep *inherited* for ever, beyond the end of the interpreter too.
 
     Destroying a client in a forked child waits for threads that the child does not have (librdkafka), or says good-bye on
-    a connection that is the parent's (PostgreSQL).
+    a connection that is the parent's (PostgreSQL). CPython leaks the frames of the lost threads, which hold the clients;
+    this does not rely on it.
     """
     import ctypes  # noqa: PLC0415 - only a child that inherited something open needs it
 
