@@ -299,6 +299,8 @@ def test_only_what_was_not_stored_is_sent_again(name: str) -> None:
     assert plane.flush()
     assert backplane.names == ["a", "b", "c", "b", "d"]
     assert plane.ledger().total.acknowledged == 4
+    assert plane.ledger().by_backplane["scripted"].acknowledged == 4
+    assert law_holds(plane.ledger())
     plane.close()
 
 
