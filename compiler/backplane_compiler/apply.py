@@ -115,8 +115,8 @@ class _Walk:
         found = self.provider.identity()
         if found.key != self.target.identity:
             yield (
-                f"{self.target.server.label} is {found.description} now, "
-                f"and was {self.target.description} when the plan was made"
+                f"{self.target.server.label} is another system ({found.description}) "
+                f"than the one that was planned for ({self.target.description})"
             )
             return
         observed = self.provider.observe(InfraState.of(step.change.resource for step in self.target.steps))

@@ -20,8 +20,7 @@ from backplane_compiler.infra.state import Target
 from backplane_compiler.model.model import Model
 from backplane_compiler.model.resolve import resolve_model
 from backplane_compiler.model.secrets import hide_secrets
-from backplane_compiler.render.artifact import Artifact
-from backplane_compiler.render.render import render_artifacts
+from backplane_compiler.render import Artifact, render_artifacts
 from backplane_compiler.schema.document import Document
 from backplane_compiler.schema.load import check_document
 from backplane_compiler.source import Node, load_tree

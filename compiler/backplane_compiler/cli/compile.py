@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from backplane_compiler.build import build_files
-from backplane_compiler.build_tree import BuildError, write_build
+from backplane_compiler.build import BuildError, build_files, write_build
 from backplane_compiler.cli.options import Choices, compiled, document_options
 from backplane_compiler.cli.output import Failure, tell
 

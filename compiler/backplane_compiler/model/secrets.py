@@ -7,7 +7,8 @@ name says that they are a secret, and maps that a client or an exporter is hande
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping as AbstractMapping
+from collections.abc import Iterator
+from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 

@@ -44,7 +44,8 @@ def _target_lines(target: TargetPlan, plan: Plan, kinds: Kinds) -> Iterator[str]
 
 def _step_lines(step: Step, plan: Plan, kind: ResourceKind) -> Iterator[str]:
     blocked = step.open_obstacles(plan.allowed)
-    yield ("Blocked: " if blocked else "") + _what(step.change, kind)
+    what = _what(step.change, kind)
+    yield f"Blocked: {what}" if blocked else what[0].upper() + what[1:]
     if not blocked:
         yield f"To undo it: {_undo(step.change, kind)}"
     for obstacle in step.obstacles:

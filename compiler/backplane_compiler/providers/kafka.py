@@ -57,7 +57,8 @@ class KafkaProvider:
         metadata = self._open.metadata()
         brokers = len(metadata.brokers)
         count = "1 broker" if brokers == 1 else f"{brokers} brokers"
-        return Identity(metadata.cluster_id, f"cluster {metadata.cluster_id}, {count}")
+        cluster = str(metadata.cluster_id)
+        return Identity(cluster, f"cluster {cluster}, {count}")
 
     def observe(self, desired: InfraState) -> InfraState:
         """Return the topics of *desired* that exist, with all of their configs."""

@@ -61,8 +61,8 @@ class BackplanePart(Options):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     type: Annotated[str, Field(min_length=1, description="Type of the backplane; case does not matter.")]
-    options: Annotated[Section, Field(description="Options of this type.")] = {}
-    provisioning: Annotated[Section, Field(description="What `plan` and `apply` bring about.")] = {}
+    options: Annotated[Section, Field(default_factory=dict, description="Options of this type.")]
+    provisioning: Annotated[Section, Field(default_factory=dict, description="What `plan` and `apply` bring about.")]
 
 
 class MemberPart(BackplanePart):

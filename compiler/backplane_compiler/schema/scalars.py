@@ -31,7 +31,7 @@ def parse_duration(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("is not a duration; write a number with a unit, such as `30d`")  # noqa: TRY004  pydantic collects it
     if isinstance(value, (int, float)):
-        raise ValueError(f"has no unit; write `{value}ms`, `{value}s`, `{value}m`, `{value}h` or `{value}d`")
+        raise ValueError(f"has no unit; write `{value}ms`, `{value}s`, `{value}m`, `{value}h` or `{value}d`")  # noqa: TRY004
     return value
 
 

@@ -14,6 +14,8 @@ from backplane_compiler.render.kafka import render_kafka
 from backplane_compiler.render.service_bus import render_service_bus
 from backplane_compiler.render.sql import render_sql
 
+__all__ = ["Artifact", "render_artifacts"]
+
 RenderFunction = Callable[[Target, str], Iterator[Artifact]]
 
 # Family -> folder and function. A family that is not listed, such as that of an extension, has no artifacts.

@@ -33,8 +33,12 @@ class BuildReport:
     unchanged: tuple[str, ...]
     removed: tuple[str, ...]
 
+    def __str__(self) -> str:
+        removed = f", {len(self.removed)} removed" if self.removed else ""
+        return f"{len(self.written)} files written, {len(self.unchanged)} unchanged{removed}"
 
-def write_build(directory: Path, files: Mapping[str, Artifact | bytes]) -> BuildReport:
+
+def write_build(directory: str | Path, files: Mapping[str, Artifact | bytes]) -> BuildReport:
     """Make *directory* hold *files* (by relative path, the manifest among them), and nothing of an earlier build beside.
 
     A file that has the right content is not touched. Only files that the manifest in *directory* lists are removed.
@@ -46,7 +50,7 @@ def write_build(directory: Path, files: Mapping[str, Artifact | bytes]) -> Build
     if NAME not in files or not all(_is_inside(path) for path in files):
         raise ValueError(f"a build needs a {NAME}, and paths that stay in it")
     try:
-        return _write(directory, files)
+        return _write(Path(directory), files)
     except OSError as error:
         place = error.filename or directory
         raise BuildError(f"{place}: cannot be written: {error.strerror}; choose another directory with `-o`") from error

@@ -1,0 +1,177 @@
+"""SQLite: create, see what somebody changed, and refuse what cannot be read."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from backplane_compiler.apply import PlanBlockedError, StalePlanError
+from backplane_compiler.infra.state import Resource
+from backplane_compiler.plan import plan_text, summary
+from backplane_compiler.providers.api import ProviderError
+from backplane_runtime.event_table import IndexProfile, TableOptions, create_statements, event_table
+from backplane_runtime.settings import Sqlite
+from tests.compiler.providers.live import KINDS, Live, event_tables
+
+NAMES = ["ExperimentEvents", 'a "b" c', "Größe; DROP TABLE x", "order"]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events ?#%41.db"
+
+
+@pytest.fixture
+def live(path: Path) -> Live:
+    return Live("sqlite", Sqlite(path="${env:DB_PATH}"), {"DB_PATH": str(path)})
+
+
+def wanted(
+    name: str = "ExperimentEvents", *, idempotent: bool = True, indexes: IndexProfile = "default"
+) -> list[Resource]:
+    return event_tables("sqlite", TableOptions(schema=None, name=name, idempotent=idempotent, indexes=indexes))
+
+
+def execute(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("idempotent", [True, False])
+@pytest.mark.parametrize("indexes", ["default", "minimal"])
+def test_after_apply_the_plan_is_empty(live: Live, name: str, idempotent: bool, indexes: IndexProfile) -> None:  # noqa: FBT001
+    resources = wanted(name, idempotent=idempotent, indexes=indexes)
+    plan = live.plan(resources)
+    assert summary(plan) == f"{len(resources)} to create"
+    assert live.apply(plan).succeeded
+    assert live.plan(resources).is_empty
+    assert live.plan(resources).targets[0].unmanaged == ()
+
+
+def test_planning_makes_no_file(live: Live, path: Path) -> None:
+    assert not live.plan(wanted()).is_empty
+    assert not path.exists()
+
+
+def test_what_the_runtime_creates_is_what_is_wanted(live: Live, path: Path) -> None:
+    execute(path, *create_statements(event_table("sqlite", TableOptions(schema=None, name="ExperimentEvents"))))
+    assert live.plan(wanted()).is_empty
+
+
+def test_a_missing_index_is_created(live: Live, path: Path) -> None:
+    live.apply(live.plan(wanted()))
+    execute(path, 'DROP INDEX "IX_ExperimentEvents_CorrelationId"')
+    assert live.drift(wanted()) == ["sqlite.index.ExperimentEvents.IX_ExperimentEvents_CorrelationId: does not exist"]
+    plan = live.plan(wanted())
+    assert summary(plan) == "1 to create"
+    assert live.apply(plan).succeeded
+    assert live.plan(wanted()).is_empty
+
+
+def test_an_index_that_differs_is_seen_and_blocked(live: Live, path: Path) -> None:
+    live.apply(live.plan(wanted()))
+    execute(
+        path,
+        'DROP INDEX "IX_ExperimentEvents_CorrelationId"',
+        'CREATE UNIQUE INDEX "IX_ExperimentEvents_CorrelationId" ON ExperimentEvents (CorrelationId DESC)',
+    )
+    plan = live.plan(wanted())
+    assert plan.is_blocked
+    assert [line.partition(": ")[2] for line in live.drift(wanted())] == [
+        "columns is CorrelationId DESC, the document says CorrelationId",
+        "rows is all rows, the document says where CorrelationId IS NOT NULL",
+    ]
+    assert [each.name for each in plan.targets[0].unmanaged] == ["unique"]
+
+
+def test_a_changed_table_is_seen_and_blocked_with_the_reason(live: Live, path: Path) -> None:
+    """A column that is missing, one of another type, one without NOT NULL, no unique event id, and one column more."""
+    execute(
+        path,
+        'CREATE TABLE "ExperimentEvents" (Id INTEGER PRIMARY KEY AUTOINCREMENT, EventId TEXT NOT NULL, Timestamp INTEGER NOT NULL,'
+        " EventType TEXT NOT NULL, SchemaVersion TEXT, PayloadJson TEXT NOT NULL, MetadataJson TEXT,"
+        " CreatedAt TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), Extra BLOB)",
+    )
+    plan = live.plan(wanted())
+    assert live.drift(wanted(indexes="minimal")) == [
+        f"sqlite.table.ExperimentEvents: {line}"
+        for line in [
+            "column CorrelationId is (none), the document says text null",
+            "column SchemaVersion is text null, the document says text not null",
+            "column Timestamp is integer not null, the document says text not null",
+            "constraint unique (EventId) is (none), the document says unique (EventId)",
+        ]
+    ]
+    assert "changed by a migration" in plan_text(plan, KINDS)
+    assert [each.name for each in plan.targets[0].unmanaged] == ["column Extra"]
+    with pytest.raises(PlanBlockedError):
+        live.apply(plan)
+
+
+def test_a_table_that_appears_between_plan_and_apply_is_refused(live: Live, path: Path) -> None:
+    plan = live.plan(wanted())
+    execute(path, 'CREATE TABLE "ExperimentEvents" (Id INTEGER)')
+    with pytest.raises(StalePlanError, match="did not exist when the plan was made"):
+        live.apply(plan)
+
+
+def test_a_name_that_is_taken_by_something_else_is_said(live: Live, path: Path) -> None:
+    """In SQLite indexes share one space of names, so `IF NOT EXISTS` is silent where another table has this one."""
+    execute(path, "CREATE TABLE other (x)", 'CREATE INDEX "IX_ExperimentEvents_Timestamp" ON other (x)')
+    report = live.apply(live.plan(wanted()))
+    (failed,) = (result for result in report.results if result.reason)
+    assert failed.address.endswith("IX_ExperimentEvents_Timestamp")
+    assert "something of this name exists and is different" in str(failed.reason)
+
+
+def test_a_view_of_the_tables_name_is_an_error_and_nothing_is_made(live: Live, path: Path) -> None:
+    execute(path, 'CREATE VIEW "ExperimentEvents" AS SELECT 1 AS x')
+    report = live.apply(live.plan(wanted(indexes="minimal")))
+    assert not report.succeeded
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"this is not a database, but long enough to be one" * 9, "is not an SQLite database")]
+)
+def test_a_file_that_is_no_database(live: Live, path: Path, content: bytes, said: str) -> None:
+    path.write_bytes(content)
+    with pytest.raises(ProviderError, match=said):
+        live.plan(wanted())
+    assert path.read_bytes() == content
+
+
+def test_a_folder_and_a_missing_folder(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(ProviderError, match="it is a folder"):
+        Live("sqlite", Sqlite(path=str(path))).plan(wanted())
+    nowhere = Live("sqlite", Sqlite(path=str(path / "no" / "events.db")))
+    report = nowhere.apply(nowhere.plan(wanted()))
+    assert "its folder does not exist" in str(report.results[0].reason)
+
+
+def test_a_locked_database(live: Live, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backplane_compiler.providers.sqlite._BUSY_SECONDS", 0.1)
+    execute(path, "CREATE TABLE other (x)")
+    plan = live.plan(wanted())
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ProviderError, match=r"\$\{env:DB_PATH\}: is locked by another program"):
+            live.plan(wanted())
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        report = live.apply(plan)
+        assert "is locked by another program" in str(report.results[0].reason)
+    assert live.apply(plan).succeeded
+
+
+def test_another_file_is_another_system(live: Live, tmp_path: Path) -> None:
+    plan = live.plan(wanted())
+    elsewhere = Live("sqlite", live.settings, {"DB_PATH": str(tmp_path / "production.db")})
+    with pytest.raises(StalePlanError, match="is another system"):
+        elsewhere.apply(plan)
