@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backplane_compiler.infra.state import InfraState, Value
-from backplane_compiler.plan import Acknowledgement, Delete, Obstacle, Observation, PlanOptions, build_plan
+from backplane_compiler.plan import Acknowledgement, Delete, Observation, Obstacle, PlanOptions, build_plan
 from backplane_compiler.plan.plan import parse_acknowledgement
 from backplane_compiler.plan.risks import obstacles
 from tests.compiler.plan.worlds import KINDS, target, thing
