@@ -32,11 +32,11 @@ help: ## say what there is
 
 demo: ## one document becomes a database, events arrive in it, a second plan is empty
 	$(ENVIRONMENT) demo
-	@.venv/bin/python samples/demo/demo.py
+	@.venv/bin/python -m samples.demo.embedded
 
 demo-kafka: ## the same on a Kafka broker that it fetches, starts and stops (needs Java 17 and Maven)
 	$(ENVIRONMENT) demo-kafka
-	@.venv/bin/python samples/demo-kafka/demo.py
+	@.venv/bin/python -m samples.demo.kafka
 
 test: ## all tests, with real servers where Java, Maven and PostgreSQL are installed
 	$(ENVIRONMENT) test

@@ -31,18 +31,18 @@ class PackageSet:
 
     extras: tuple[str, ...]
     groups: tuple[str, ...] = ()
-    contains: tuple[str, ...] = ()
-    """Names of smaller sets that are there too once this one is."""
+
+    def holds(self, other: "PackageSet") -> bool:
+        """Tell whether installing this set installs the other one too."""
+        return set(other.extras) <= set(self.extras) and set(other.groups) <= set(self.groups)
 
 
 SETS = {
     "demo": PackageSet(extras=("compiler",)),
-    "demo-kafka": PackageSet(extras=("compiler", "kafka"), contains=("demo",)),
-    "test": PackageSet(extras=("compiler", "kafka", "postgresql"), groups=("test",), contains=("demo", "demo-kafka")),
+    "demo-kafka": PackageSet(extras=("compiler", "kafka")),
+    "test": PackageSet(extras=("compiler", "kafka", "postgresql"), groups=("test",)),
     # mypy reads the types of everything that the code and the tests import.
-    "lint": PackageSet(
-        extras=("compiler", "kafka", "postgresql"), groups=("test", "lint"), contains=("demo", "demo-kafka", "test")
-    ),
+    "lint": PackageSet(extras=("compiler", "kafka", "postgresql"), groups=("test", "lint")),
 }
 
 
@@ -86,8 +86,9 @@ def _ensure(name: str, lock: IO[str]) -> None:
     if not usable:
         _create()
     _install(name)
-    for each in (name, *SETS[name].contains):
-        _stamp(each).write_text(_fingerprint(each), encoding="utf-8")
+    for each, packages in SETS.items():
+        if SETS[name].holds(packages):
+            _stamp(each).write_text(_fingerprint(each), encoding="utf-8")
     _mark(lock, "")
 
 

@@ -153,10 +153,8 @@ def _column(dialect: Dialect, logical: str, table: str) -> Column:
 
 
 def _constraints(dialect: Dialect, options: TableOptions) -> list[Constraint]:
-    name = "{}_" + options.name if dialect != "postgresql" else options.name + "_{}"
-
     def named(kind: str) -> str:
-        return name.format(kind.lower() if dialect == "postgresql" else kind)
+        return f"{options.name}_{kind.lower()}" if dialect == "postgresql" else f"{kind}_{options.name}"
 
     keys = [Constraint(name=named("PK"), kind="primaryKey", columns=(column_name(dialect, "Id"),))]
     if options.idempotent:

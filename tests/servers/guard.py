@@ -59,6 +59,8 @@ def _start(launch: Launch) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd="/",
+            # PostgreSQL does not start on macOS where no locale is set.
+            env=os.environ | {"LC_ALL": "C"},
             user=launch.user,
             group=None if launch.user is None else _group_of(launch.user),
             extra_groups=None if launch.user is None else [],

@@ -6,13 +6,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from tests.servers import requirements
 from tests.servers.kafka_jars import chosen_version, kafka_libs, major
 from tests.servers.kafka_node import Installation, Node, finish
-from tests.servers.kafka_protocol import listed_brokers
+from tests.servers.kafka_protocol import Broker, listed_brokers
 from tests.servers.kafka_tools import write_tools
 from tests.servers.ports import with_free_ports
 from tests.servers.process import GuardedServer
@@ -54,6 +55,10 @@ class KafkaCluster:
         """Return the process id of a broker's JVM, for tests that pause or kill it themselves."""
         return self._servers[broker].pid
 
+    def listed_by(self, port: int) -> tuple[Broker, ...]:
+        """Return the brokers that the one on this port knows; empty when it is not one of this cluster."""
+        return listed_brokers(port, self.installation.cluster_id)
+
     def tools(self) -> Path:
         """Return a directory to put on PATH: `kafka-topics.sh` and `kafka-configs.sh` of this Kafka."""
         return write_tools(self.installation)
@@ -88,6 +93,9 @@ class KafkaCluster:
             self._launch(node.id)
         self._wait_until_listed()
 
+    def _lists(self, port: int, wanted: set[int]) -> bool:
+        return {broker.id for broker in self.listed_by(port)} == wanted
+
     def _launch(self, broker: int) -> None:
         self._servers[broker] = GuardedServer(self._node(broker).launch(self.installation))
 
@@ -97,8 +105,7 @@ class KafkaCluster:
     def _wait_until_listed(self) -> None:
         wanted = set(self._servers)
         for broker, server in self._servers.items():
-            port = self._node(broker).port
-            server.wait_until(lambda port=port: {each.id for each in listed_brokers(port)} == wanted)  # type: ignore[misc]
+            server.wait_until(partial(self._lists, self._node(broker).port, wanted))
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """Just enough of Kafka's protocol to ask a broker which brokers it knows; no client library needed.
 
-Metadata, request and response version 1: https://kafka.apache.org/protocol#The_Messages_Metadata
+Metadata, request and response version 2: https://kafka.apache.org/protocol#The_Messages_Metadata
 """
 
 import socket
 import struct
 from dataclasses import dataclass
 
-METADATA, VERSION = 3, 1
+METADATA, VERSION = 3, 2
 SECONDS = 2.0
 NO_CONTROLLER = -1
 
@@ -21,12 +21,16 @@ class Broker:
     rack: str | None
 
 
-def listed_brokers(port: int) -> tuple[Broker, ...]:
-    """Return the brokers that the one on this loopback port lists; empty when it does not answer or has no controller."""
+def listed_brokers(port: int, cluster_id: str) -> tuple[Broker, ...]:
+    """Return the brokers that the one on this loopback port lists.
+
+    Empty when nothing answers, when it is not Kafka, or of another cluster, and while there is no controller.
+    """
     try:
-        return _parse_brokers(_ask(port))
-    except (OSError, struct.error):
+        answering_cluster, brokers = _parse(_ask(port))
+    except (OSError, struct.error, UnicodeDecodeError):
         return ()
+    return brokers if answering_cluster == cluster_id else ()
 
 
 def _ask(port: int) -> bytes:
@@ -40,11 +44,12 @@ def _ask(port: int) -> bytes:
             return answer.read(size)
 
 
-def _parse_brokers(answer: bytes) -> tuple[Broker, ...]:
+def _parse(answer: bytes) -> tuple[str | None, tuple[Broker, ...]]:
     reader = _Reader(answer)
     reader.take("i")  # the correlation id
     brokers = tuple(_broker(reader) for _ in range(reader.take("i")))
-    return () if reader.take("i") == NO_CONTROLLER else brokers
+    cluster_id = reader.text()
+    return cluster_id, () if reader.take("i") == NO_CONTROLLER else brokers
 
 
 def _broker(reader: "_Reader") -> Broker:

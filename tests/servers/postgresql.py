@@ -154,7 +154,7 @@ class _Cluster:
         launch = Launch(command, str(self.directory), NAME, user=_unprivileged_user(), last_signal=signal.SIGQUIT)
         server = GuardedServer(launch)
         try:
-            server.wait_until(lambda: _answers(port))
+            server.wait_until(lambda: _answers(self.home / f".s.PGSQL.{port}"))
         except BaseException:
             server.stop(signal.SIGQUIT)
             raise
@@ -169,11 +169,16 @@ def _unprivileged_user() -> str | None:
     return "postgres" if "postgres" in known else "nobody"
 
 
-def _answers(port: int) -> bool:
-    """Tell whether the server takes connections: it then asks for the password (R), and before that says an error (E)."""
+def _answers(own_socket: Path) -> bool:
+    """Tell whether the server takes connections: it then asks for the password (R), and before that says an error (E).
+
+    It is asked through its socket in the file system, which it opens after its port: on the port somebody else may answer.
+    """
     parameters = f"user\0{USER}\0database\0postgres\0\0".encode()
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(2)
+            connection.connect(str(own_socket))
             connection.sendall(struct.pack(">ii", 8 + len(parameters), STARTUP_VERSION) + parameters)
             return connection.recv(1) == b"R"
     except OSError:

@@ -24,6 +24,9 @@ class GuardedServer:
         """Start the server; it does not answer yet."""
         self.name = launch.name
         self._directory = Path(launch.directory)
+        self._log = self._directory / f"{self.name}.log"
+        # A server that is started again goes on in the same file.
+        self._log_begins = self._log.stat().st_size if self._log.exists() else 0
         self._guard = subprocess.Popen(
             [sys.executable, "-I", guard.__file__, json.dumps(asdict(launch))],
             stdin=subprocess.PIPE,
@@ -69,6 +72,6 @@ class GuardedServer:
             time.sleep(ASK_SECONDS)
 
     def _failure(self, what: str) -> ServerFailedError:
-        log = (self._directory / f"{self.name}.log").read_text(encoding="utf-8", errors="replace")
+        log = self._log.read_bytes()[self._log_begins :].decode(errors="replace")
         kind = PortTakenError if "Address already in use" in log else ServerFailedError
         return kind(f"{self.name} {what}; the end of its log:\n" + "\n".join(log.splitlines()[-15:]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.servers.errors import ServerUnavailableError
 
-INSTALL_JAVA = "Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17"
+INSTALL_JAVA = "Debian, Ubuntu: apt-get install default-jre-headless; macOS: brew install openjdk@17"
 INSTALL_MAVEN = "Debian, Ubuntu: apt-get install maven; macOS: brew install maven"
 INSTALL_POSTGRESQL = "Debian, Ubuntu: apt-get install postgresql; macOS: brew install postgresql"
 POSTGRESQL_PLACES = (

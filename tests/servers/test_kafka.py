@@ -11,7 +11,6 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from tests.servers import KafkaCluster
-from tests.servers.kafka_protocol import listed_brokers
 
 
 def _admin(cluster: KafkaCluster) -> AdminClient:
@@ -46,7 +45,11 @@ def test_one_broker_refuses_two_replicas(kafka: KafkaCluster) -> None:
 def test_three_brokers_in_three_racks(kafka_cluster: KafkaCluster) -> None:
     """Every broker lists all three, each in a rack of its own."""
     for node in kafka_cluster.nodes:
-        assert [(each.id, each.rack) for each in listed_brokers(node.port)] == [(1, "r1"), (2, "r2"), (3, "r3")]
+        assert [(each.id, each.rack) for each in kafka_cluster.listed_by(node.port)] == [
+            (1, "r1"),
+            (2, "r2"),
+            (3, "r3"),
+        ]
     assert set(_admin(kafka_cluster).list_topics(timeout=10).brokers) == {1, 2, 3}
 
 
@@ -57,7 +60,7 @@ def test_a_broker_goes_and_comes_back(kafka_cluster: KafkaCluster, *, kill: bool
     kafka_cluster.stop_broker(2, kill=kill)
     try:
         assert kafka_cluster.running_brokers == {1, 3}
-        assert {each.id for each in listed_brokers(kafka_cluster.nodes[0].port)} == {1, 3}
+        assert {each.id for each in kafka_cluster.listed_by(kafka_cluster.nodes[0].port)} == {1, 3}
     finally:
         kafka_cluster.start_broker(2)
     assert kafka_cluster.running_brokers == {1, 2, 3}

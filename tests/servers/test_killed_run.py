@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import KafkaCluster, PostgreSQLServer
+from tests.servers import KafkaCluster, PostgreSQLServer, running_postgresql
 from tests.servers.run_directory import OWNER, command_line, run_directory, servers_directory
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +72,15 @@ def test_postgresql_goes_with_its_owner(postgresql: PostgreSQLServer) -> None:
     assert _soon(lambda: not command_line(pid))
     assert _soon(lambda: not directory.exists())
     assert postgresql.execute("SELECT 1") == "1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_server_goes_with_its_guard(postgresql: PostgreSQLServer) -> None:
+    """SIGKILL of the guard alone, as when memory runs out, leaves no server either."""
+    with running_postgresql() as server:
+        pid = server.pid
+        os.kill(server._server._guard.pid, signal.SIGKILL)
+        assert _soon(lambda: not command_line(pid))
 
 
 @pytest.fixture

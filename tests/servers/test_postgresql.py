@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from tests.servers import PostgreSQLServer
+from tests.servers import PostgreSQLServer, ports, running_postgresql
 
 
 def test_it_answers_a_client(postgresql_url: str) -> None:
@@ -34,6 +34,15 @@ def test_a_wrong_password_is_refused(postgresql: PostgreSQLServer) -> None:
     """The password is asked for, so tests do exercise secrets."""
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(postgresql.url.replace(postgresql.password, "wrong"))
+
+
+def test_a_taken_port_is_not_the_end(postgresql: PostgreSQLServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When another program is quicker to take a port, the server starts on another one."""
+    choices = [[postgresql.port], ports.free_ports(1)]
+    monkeypatch.setattr(ports, "free_ports", lambda _count: choices.pop(0))
+    with running_postgresql() as second:
+        assert second.execute("SELECT 1") == "1"
+    assert choices == []
 
 
 def test_the_password_is_not_shown(postgresql: PostgreSQLServer) -> None:

@@ -42,7 +42,9 @@ def test_a_developer_sees_one_line_a_server(tmp_path: Path, bare: dict[str, str]
     """Tests skip, and the summary says once for each server what to install."""
     done = _pytest(tmp_path, bare)
     assert done.returncode == 0, done.stdout
-    assert "Kafka tests need Java 17 or newer, there is none (Debian, Ubuntu: apt-get install openjdk" in done.stdout
+    assert (
+        "Kafka tests need Java 17 or newer, there is none (Debian, Ubuntu: apt-get install default-jre" in done.stdout
+    )
     assert "PostgreSQL tests need a PostgreSQL server (Debian, Ubuntu: apt-get install postgresql" in done.stdout
     assert sum(line.startswith("SKIPPED") for line in done.stdout.splitlines()) == 2
 

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
@@ -48,24 +48,41 @@ class SourceFile:
         return self.text[start:end].rstrip("\r\n")
 
 
-class Span(NamedTuple):
+class _Offsets(NamedTuple):
+    file: SourceFile
+    start_offset: int
+    end_offset: int
+
+
+class Span(_Offsets):
     """A stretch of one file, `end` exclusive.
 
-    A named tuple like `Position`, not a dataclass: a large document has several hundred thousand of them,
-    and a frozen dataclass takes four times as long to make.
+    Kept as two offsets, in a tuple: a large document has several hundred thousand spans, of which a handful are
+    ever shown. Lines and columns are worked out from the file's text when asked for.
     """
 
-    file: SourceFile
-    start: Position
-    end: Position
+    __slots__ = ()
+
+    def __new__(cls, file: SourceFile, start: Position, end: Position) -> Self:
+        """The span between two positions of the file."""
+        return tuple.__new__(cls, (file, start.offset, end.offset))
 
     @classmethod
-    def at_start(cls, file: SourceFile) -> Span:
+    def at_start(cls, file: SourceFile) -> Self:
         """The empty span at the first character: where a fact about the whole file is shown."""
-        start = Position(1, 1, 0)
-        return cls(file, start, start)
+        return tuple.__new__(cls, (file, 0, 0))
 
     @classmethod
-    def from_offsets(cls, file: SourceFile, start: int, end: int) -> Span:
+    def from_offsets(cls, file: SourceFile, start: int, end: int) -> Self:
         """The span between two character offsets."""
-        return cls(file, file.position(start), file.position(max(start, end)))
+        return tuple.__new__(cls, (file, start, end))
+
+    @property
+    def start(self) -> Position:
+        """The place of the first character."""
+        return self.file.position(self.start_offset)
+
+    @property
+    def end(self) -> Position:
+        """The place behind the last character."""
+        return self.file.position(self.end_offset)

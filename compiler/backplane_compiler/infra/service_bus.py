@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from backplane_compiler.diagnostics.span import Span
 from backplane_compiler.infra.service_bus_filters import filter_properties
@@ -19,9 +19,8 @@ from backplane_compiler.schema.provisioning import ServiceBusProvisioning, Subsc
 from backplane_runtime.events import EventType
 from backplane_runtime.settings import AzureServiceBus
 
-DEFAULT_RULE = (
-    "$Default"  # every new subscription has a rule of this name; rules are OR-ed, so ours must take its place
-)
+# Every new subscription has a rule of this name; rules are OR-ed, so ours must take its place.
+DEFAULT_RULE: Final = "$Default"
 
 _ENDPOINT = re.compile(r"(?:^|;)\s*Endpoint\s*=\s*sb://([^/;:]+)", re.IGNORECASE)
 _REFERENCE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-[^}]*)?\}")

@@ -10,12 +10,20 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from pydantic.alias_generators import to_camel
 
-from backplane_compiler.schema.scalars import Duration
+from backplane_compiler.schema.scalars import Count, Duration, EventName, spelled
 from backplane_runtime.event_table import IndexProfile
-from backplane_runtime.events import EventType
 
-KafkaVersion = Literal["3.9", "4.0", "4.1", "4.2", "4.3"]
-Tier = Literal["basic", "standard", "premium"]
+_KafkaVersion = Literal["3.9", "4.0", "4.1", "4.2", "4.3"]
+_Tier = Literal["basic", "standard", "premium"]
+_Target = Literal["sqlServer2016", "sqlServer2017", "sqlServer2019", "sqlServer2022", "sqlServer2025", "azureSql"]
+_Edition = Literal["express", "standard", "enterprise"]
+_Compression = Literal["none", "row", "page"]
+KafkaVersion = Annotated[_KafkaVersion, spelled(_KafkaVersion)]
+Tier = Annotated[_Tier, spelled(_Tier)]
+Target = Annotated[_Target, spelled(_Target)]
+Edition = Annotated[_Edition, spelled(_Edition)]
+Compression = Annotated[_Compression, spelled(_Compression)]
+Indexes = Annotated[IndexProfile, spelled(IndexProfile)]
 ConfigValue = bool | int | float | str
 
 
@@ -28,8 +36,8 @@ class Provisioning(BaseModel):
 class KafkaTopicOverride(Provisioning):
     """What one topic has different from the defaults of its backplane."""
 
-    partitions: Annotated[int | None, Field(ge=1, description="Number of partitions.")] = None
-    replication_factor: Annotated[int | None, Field(ge=1, le=32767, description="Copies of each partition.")] = None
+    partitions: Annotated[Count | None, Field(ge=1, description="Number of partitions.")] = None
+    replication_factor: Annotated[Count | None, Field(ge=1, le=32767, description="Copies of each partition.")] = None
     retention: Annotated[Duration | None, Field(description="How long records are kept (`retention.ms`).")] = None
     config: Annotated[dict[str, ConfigValue], Field(description="Topic configs by their Kafka name.")] = {}
 
@@ -38,34 +46,46 @@ class KafkaProvisioning(Provisioning):
     """The topics of a Kafka backplane."""
 
     kafka_version: Annotated[KafkaVersion, Field(description="Version of the brokers.")] = "4.1"
-    cluster_id: Annotated[str | None, Field(description="Id of the cluster this document is for; another one is refused.")] = None
-    partitions: Annotated[int, Field(ge=1, description="Partitions of each topic.")] = 12
-    replication_factor: Annotated[int, Field(ge=1, le=32767, description="Copies of each partition.")] = 3
+    cluster_id: Annotated[
+        str | None, Field(description="Id of the cluster this document is for; another one is refused.")
+    ] = None
+    partitions: Annotated[Count, Field(ge=1, description="Partitions of each topic.")] = 12
+    replication_factor: Annotated[Count, Field(ge=1, le=32767, description="Copies of each partition.")] = 3
     retention: Annotated[Duration, Field(description="How long records are kept (`retention.ms`).")] = 7 * 86_400_000
     config: Annotated[dict[str, ConfigValue], Field(description="Topic configs by their Kafka name.")] = {}
-    topics: Annotated[dict[EventType, KafkaTopicOverride], Field(description="Differences by event type.")] = {}
+    topics: Annotated[dict[EventName, KafkaTopicOverride], Field(description="Differences by event type.")] = {}
 
 
 class ServiceBusEntity(Provisioning):
     """Properties of the queues and topics; durations such as `1m`, `14d`."""
 
     lock_duration: Annotated[Duration, Field(description="How long a receiver holds a message (queues).")] = 60_000
-    max_delivery_count: Annotated[int, Field(ge=1, description="Deliveries before a message is dead-lettered (queues).")] = 10
+    max_delivery_count: Annotated[
+        Count, Field(ge=1, description="Deliveries before a message is dead-lettered (queues).")
+    ] = 10
     default_message_time_to_live: Annotated[
         Duration | None, Field(description="Life of a message that names none; the tier's maximum where it is not set.")
     ] = None
     duplicate_detection_window: Annotated[
         Duration | None, Field(description="Window of duplicate detection by message id; off where it is not set.")
     ] = None
-    max_size_in_megabytes: Annotated[int, Field(ge=1024, description="Size of the entity in MB.")] = 1024
+    max_size_in_megabytes: Annotated[Count, Field(ge=1024, description="Size of the entity in MB.")] = 1024
     max_message_size_in_kilobytes: Annotated[
         int | None, Field(ge=1024, le=102_400, description="Largest message in KB (premium).")
     ] = None
-    partitioned: Annotated[StrictBool, Field(description="Spread over several brokers (basic and standard); cannot be changed.")] = False
-    dead_lettering_on_message_expiration: Annotated[StrictBool, Field(description="Keep expired messages in the dead-letter queue.")] = True
-    auto_delete_on_idle: Annotated[Duration | None, Field(description="Delete the entity when idle; never where it is not set.")] = None
+    partitioned: Annotated[
+        StrictBool, Field(description="Spread over several brokers (basic and standard); cannot be changed.")
+    ] = False
+    dead_lettering_on_message_expiration: Annotated[
+        StrictBool, Field(description="Keep expired messages in the dead-letter queue.")
+    ] = True
+    auto_delete_on_idle: Annotated[
+        Duration | None, Field(description="Delete the entity when idle; never where it is not set.")
+    ] = None
     forward_to: Annotated[str | None, Field(description="Queue or topic that messages go on to (queues).")] = None
-    forward_dead_lettered_messages_to: Annotated[str | None, Field(description="Where dead-lettered messages go.")] = None
+    forward_dead_lettered_messages_to: Annotated[str | None, Field(description="Where dead-lettered messages go.")] = (
+        None
+    )
     user_metadata: Annotated[str | None, Field(max_length=1024, description="Free text.")] = None
 
 
@@ -73,11 +93,11 @@ class ServiceBusEntityOverride(Provisioning):
     """What one queue or topic has different from `entity`; only what is written counts."""
 
     lock_duration: Duration | None = None
-    max_delivery_count: Annotated[int | None, Field(ge=1)] = None
+    max_delivery_count: Annotated[Count | None, Field(ge=1)] = None
     default_message_time_to_live: Duration | None = None
     duplicate_detection_window: Duration | None = None
-    max_size_in_megabytes: Annotated[int | None, Field(ge=1024)] = None
-    max_message_size_in_kilobytes: Annotated[int | None, Field(ge=1024, le=102_400)] = None
+    max_size_in_megabytes: Annotated[Count | None, Field(ge=1024)] = None
+    max_message_size_in_kilobytes: Annotated[Count | None, Field(ge=1024, le=102_400)] = None
     partitioned: StrictBool | None = None
     dead_lettering_on_message_expiration: StrictBool | None = None
     auto_delete_on_idle: Duration | None = None
@@ -89,7 +109,7 @@ class ServiceBusEntityOverride(Provisioning):
 class SubscriptionFilter(Provisioning):
     """Which events a subscription gets; several keys must all hold."""
 
-    event_type: Annotated[EventType | None, Field(description="Events of this type.")] = None
+    event_type: Annotated[EventName | None, Field(description="Events of this type.")] = None
     experiment: Annotated[str | None, Field(description="Events of this experiment.")] = None
     variant: Annotated[str | None, Field(description="Events of this variant.")] = None
     sql: Annotated[str | None, Field(min_length=1, max_length=1024, description="A Service Bus SQL filter.")] = None
@@ -99,15 +119,23 @@ class Subscription(Provisioning):
     """A subscription of the topics."""
 
     name: Annotated[str, Field(min_length=1, description="Name, unique in its topic.")]
-    topic: Annotated[EventType | None, Field(description="Only on the topic of this event type; on each topic otherwise.")] = None
-    filter: Annotated[SubscriptionFilter | None, Field(description="Which events it gets; all where it is not set.")] = None
-    requires_session: Annotated[StrictBool, Field(description="Ordered delivery by session; cannot be changed.")] = False
+    topic: Annotated[
+        EventName | None, Field(description="Only on the topic of this event type; on each topic otherwise.")
+    ] = None
+    filter: Annotated[
+        SubscriptionFilter | None, Field(description="Which events it gets; all where it is not set.")
+    ] = None
+    requires_session: Annotated[StrictBool, Field(description="Ordered delivery by session; cannot be changed.")] = (
+        False
+    )
     lock_duration: Annotated[Duration, Field(description="How long a receiver holds a message.")] = 60_000
-    max_delivery_count: Annotated[int, Field(ge=1, description="Deliveries before a message is dead-lettered.")] = 10
+    max_delivery_count: Annotated[Count, Field(ge=1, description="Deliveries before a message is dead-lettered.")] = 10
     default_message_time_to_live: Annotated[Duration | None, Field(description="Life of a message in it.")] = None
     dead_lettering_on_message_expiration: Annotated[StrictBool, Field(description="Keep expired messages.")] = True
     forward_to: Annotated[str | None, Field(description="Queue or topic that messages go on to.")] = None
-    forward_dead_lettered_messages_to: Annotated[str | None, Field(description="Where dead-lettered messages go.")] = None
+    forward_dead_lettered_messages_to: Annotated[str | None, Field(description="Where dead-lettered messages go.")] = (
+        None
+    )
 
 
 class ServiceBusProvisioning(Provisioning):
@@ -121,9 +149,7 @@ class ServiceBusProvisioning(Provisioning):
     ] = None
     location: Annotated[str | None, Field(description="Azure region, where the namespace is to be made.")] = None
     entity: Annotated[ServiceBusEntity, Field(description="Properties of every queue and topic.")] = ServiceBusEntity()
-    entities: Annotated[
-        dict[EventType, ServiceBusEntityOverride], Field(description="Differences by event type.")
-    ] = {}
+    entities: Annotated[dict[EventName, ServiceBusEntityOverride], Field(description="Differences by event type.")] = {}
     subscriptions: Annotated[tuple[Subscription, ...], Field(description="Subscriptions of the topics.")] = ()
 
 
@@ -139,11 +165,13 @@ class SqlProvisioning(Provisioning):
     """The event table of an SQL backplane."""
 
     target: Annotated[
-        Literal["sqlServer2016", "sqlServer2017", "sqlServer2019", "sqlServer2022", "sqlServer2025", "azureSql"] | None,
+        Target | None,
         Field(description="Version of SQL Server; `sqlServer2019` where it is not set."),
     ] = None
-    edition: Annotated[Literal["express", "standard", "enterprise"] | None, Field(description="Edition of SQL Server.")] = None
-    indexes: Annotated[IndexProfile, Field(description="Which secondary indexes the table has.")] = "default"
-    compression: Annotated[Literal["none", "row", "page"], Field(description="Compression of the table (SQL Server).")] = "none"
-    retention: Annotated[Duration | None, Field(description="How long events are kept; for ever where it is not set.")] = None
+    edition: Annotated[Edition | None, Field(description="Edition of SQL Server.")] = None
+    indexes: Annotated[Indexes, Field(description="Which secondary indexes the table has.")] = "default"
+    compression: Annotated[Compression, Field(description="Compression of the table (SQL Server).")] = "none"
+    retention: Annotated[
+        Duration | None, Field(description="How long events are kept; for ever where it is not set.")
+    ] = None
     roles: Annotated[SqlRoles, Field(description="Database roles to grant to.")] = SqlRoles()

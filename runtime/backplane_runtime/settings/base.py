@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -98,6 +99,8 @@ def coerce(annotation: Any, value: Any) -> Any:
         return float(value) if "." in value else int(value)
     if target == tuple[str, ...]:
         return _strings(value)
+    if origin is dict and isinstance(value, Mapping):
+        return _keyed(get_args(target)[0], value)
     if isinstance(target, type) and issubclass(target, Settings) and isinstance(value, Mapping):
         return from_wire(target, value)
     return value
@@ -122,7 +125,9 @@ def from_wire(owner: type[S], values: Mapping[str, Any]) -> S:
     fields = {field.encode_name: field for field in msgspec.structs.fields(owner)}
     unknown = [Refusal(name, "unknown option", "unknown-key") for name in values if name not in fields]
     missing = [
-        Refusal(name, "is required", "missing-key") for name, field in fields.items() if field.required and name not in values
+        Refusal(name, "is required", "missing-key")
+        for name, field in fields.items()
+        if field.required and name not in values
     ]
     if unknown or missing:
         raise SettingsError(owner.__name__, (*unknown, *missing))
@@ -139,6 +144,15 @@ def _enumerated(choices: tuple[str, ...], value: Any) -> Any:
     if isinstance(value, (str, int)) and not isinstance(value, bool):
         return next((choice for choice in choices if choice.casefold() == str(value).casefold()), value)
     return value
+
+
+def _keyed(key_type: Any, values: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return *values* with enumerated keys as they are spelled, unless two would become one."""
+    if not (isinstance(key_type, type) and issubclass(key_type, Enum)):
+        return values
+    choices = tuple(member.value for member in key_type)
+    spelled = {_enumerated(choices, key): value for key, value in values.items()}
+    return spelled if len(spelled) == len(values) else values
 
 
 def _strings(value: Any) -> Any:

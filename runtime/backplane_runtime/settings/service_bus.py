@@ -49,7 +49,8 @@ class AzureServiceBus(Settings, frozen=True, kw_only=True):
     batch_size: Annotated[int, Meta(ge=1, le=10_000, description="Events handed to the client at once.")] = 100
     max_retry_attempts: Annotated[int, Meta(ge=0, le=100, description="Retries of one send, with exponential back-off.")] = 3
     message_time_to_live_minutes: Annotated[
-        int | None, Meta(ge=1, description="Life of a message in minutes; the entity's own where it is not set.")
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Life of a message in minutes; the entity's own where it is not set."),
     ] = None
     enable_sessions: Annotated[bool, Meta(description="Group messages into sessions, ordered within each.")] = False
     session_strategy: Annotated[SessionStrategy, Meta(description="What a session is.")] = "experimentKey"

@@ -1,0 +1,125 @@
+"""The command `backplane`: which commands there are, and how each way of ending becomes an exit code.
+
+A command's module is imported when it is called, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from importlib import import_module
+
+import click
+
+from backplane_compiler.cli.output import Failure, complain
+
+# name -> (module, one line of help). The order is the one in which people meet them.
+COMMANDS = {
+    "init": ("init", "Write a commented starter document and a ten-line publisher."),
+    "check": ("check", "Check documents and write nothing."),
+    "compile": ("compile", "Write the runtime config and the provisioning artifacts."),
+    "plan": ("plan", "Compare a document with the live systems."),
+    "apply": ("apply", "Bring about what a document or a saved plan says."),
+    "drift": ("drift", "Say in one line each where live systems differ; for CI."),
+    "explain": ("explain", "Explain a saved plan, or a diagnostic code."),
+    "publish": ("publish", "Publish events from JSON lines and print the ledger."),
+    "health": ("health", "Ask every server of a runtime config how it is."),
+    "schema": ("schema", "Print a JSON Schema."),
+}
+
+
+class Exit(IntEnum):
+    """What the exit code says (design/architecture.md, "Exit codes")."""
+
+    DONE = 0
+    ERROR = 1
+    CHANGES = 2
+    BLOCKED = 3
+    INTERRUPTED = 130
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"backplane_compiler.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            # Imported here: only a mistyped command needs it.
+            from backplane_compiler.diagnostics.suggest import nearest
+
+            near = nearest(args[0], COMMANDS)
+            hint = f"; did you mean `{near[0]}`?" if near else ""
+            raise click.UsageError(f"there is no command `{args[0]}`{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `backplane init`, or see `backplane COMMAND --help` for examples.",
+)
+@click.version_option(package_name="experiment-backplane", prog_name="backplane")
+def backplane() -> None:
+    """Compile one document into topics, queues, tables and a runtime config, and publish events to them.
+
+    \b
+    Example:
+      backplane init demo && cd demo
+      backplane check backplane.yaml
+      backplane plan backplane.yaml
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line *arguments* and return the exit code; no traceback reaches the user without `--verbose`."""
+    try:
+        code = backplane.main(args=list(arguments), prog_name="backplane", standalone_mode=False)
+    except click.UsageError as error:
+        complain(f"{error.format_message()}\n{_usage(error)}")
+        return Exit.ERROR
+    except click.ClickException as error:
+        complain(error.format_message())
+        return Exit.ERROR
+    except Failure as failure:
+        complain(str(failure), hint=failure.hint)
+        return failure.code
+    except (KeyboardInterrupt, click.Abort):
+        complain("interrupted")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return Exit.ERROR
+    except Exception as error:  # noqa: BLE001  the last line of defence: a bug must not print a traceback at people
+        if "--verbose" in arguments:
+            raise
+        complain(
+            f"unexpected {type(error).__name__}; this is a bug in backplane",
+            hint="run it again with --verbose and report what it prints",
+        )
+        return Exit.ERROR
+    return int(code or 0)
+
+
+def _usage(error: click.UsageError) -> str:
+    path = error.ctx.command_path if error.ctx else "backplane"
+    return f"hint: see `{path} --help`"
+
+
+def _silence_stdout() -> None:
+    # The reader has gone; without this the interpreter complains once more when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,18 @@
+"""The data plane that `publish` and `health` open."""
+
+from __future__ import annotations
+
+from backplane_compiler.cli.output import Failure
+from backplane_runtime import BackplaneError, ConfigError, DataPlane
+
+
+def opened(path: str) -> DataPlane:
+    """Return the data plane of the frozen config at *path*.
+
+    Raises:
+        Failure: if the config cannot be used, or a client library is missing.
+    """
+    try:
+        return DataPlane.open(path)
+    except (ConfigError, BackplaneError) as error:
+        raise Failure(str(error)) from error

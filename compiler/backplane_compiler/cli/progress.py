@@ -1,0 +1,66 @@
+"""What `apply` shows while it works, and at the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from backplane_compiler.apply_report import ApplyReport, Event, Fate, OnEvent, StepDone, StepFailed, StepStarted
+from backplane_compiler.cli.output import emit, tell
+from backplane_compiler.plan.plan import Plan
+from backplane_compiler.plan.values import escaped
+
+
+def progress_for(view: str, plan: Plan) -> OnEvent:
+    """Return what hears of each step: JSON lines, lines on a terminal, or nobody."""
+    if view == "json":
+        return _json_line
+    if sys.stderr.isatty():
+        return _Lines(sum(1 for _ in plan.steps()))
+    return lambda event: None
+
+
+def outcome_text(report: ApplyReport, view: str) -> str:
+    """Return what became of every step: `3 done`, and a line for each that was not."""
+    counts = {fate: len(report.with_fate(fate)) for fate in Fate}
+    if view == "json":
+        named = {fate.value: count for fate, count in counts.items()}
+        return json.dumps({"event": "end", "interrupted": report.interrupted, **named})
+    words = {Fate.DONE: "done", Fate.FAILED: "failed", Fate.NOT_DONE: "not done"}
+    lines = [
+        f"  {words[result.fate]}: {escaped(result.address)}" + (f" ({escaped(result.reason)})" if result.reason else "")
+        for result in report.results
+        if result.fate is not Fate.DONE
+    ]
+    lines.append(", ".join(f"{counts[fate]} {words[fate]}" for fate in Fate if counts[fate]))
+    if report.interrupted:
+        lines.append("interrupted; run it again to continue")
+    return "\n".join(lines)
+
+
+class _Lines:
+    """A line for each finished step, with how many there are and how long the rest will take."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._finished = 0
+        self._began = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StepStarted):
+            return
+        self._finished += 1
+        word = "failed" if isinstance(event, StepFailed) else "done"
+        left = self._total - self._finished
+        each = (time.monotonic() - self._began) / self._finished
+        rest = f", about {left * each:.0f} s left" if left and left * each >= 1 else ""
+        tell(f"  {word} {escaped(event.step.address)} ({self._finished} of {self._total}{rest})")
+
+
+def _json_line(event: Event) -> None:
+    names = {StepStarted: "started", StepDone: "done", StepFailed: "failed"}
+    line = {"event": names[type(event)], "server": event.server.label, "address": event.step.address}
+    if isinstance(event, StepFailed):
+        line["reason"] = event.reason
+    emit(json.dumps(line))

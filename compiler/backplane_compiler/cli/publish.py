@@ -1,0 +1,106 @@
+"""`backplane publish`: events as JSON lines, and the ledger at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import click
+import msgspec
+
+from backplane_compiler.cli.output import Failure, complain, emit, tell
+from backplane_compiler.cli.plane import opened
+from backplane_runtime import DataPlane, Status
+from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
+
+_EVENTS: dict[str, type[Event]] = {
+    kind.event_type.value.casefold(): kind for kind in (Exposure, Assignment, Outcome, AnalysisSignal, Error)
+}
+_FLUSH_EVERY = 2_000  # events; a file is read faster than a server takes it, and the queue is bounded
+_SHOWN_PROBLEMS = 20
+
+
+@dataclass
+class _Reading:
+    """What became of the lines so far."""
+
+    name: str
+    number: int = 0
+    problems: int = 0
+
+    def complain(self, text: str) -> None:
+        self.problems += 1
+        if self.problems <= _SHOWN_PROBLEMS:
+            tell(f"{self.name}:{self.number}: {text}")
+
+
+@click.command()
+@click.argument("config", metavar="RUNTIME.json")
+@click.option("-f", "--file", "path", default="-", metavar="FILE", help="Events as JSON lines; `-` is standard input.")
+@click.option("--timeout", type=click.FloatRange(min=0.1), default=8.0, help="Seconds without progress before it gives up.")
+def command(config: str, path: str, timeout: float) -> int:
+    """Publish events that are JSON lines, and print the ledger.
+
+    A line has an `eventType` (exposure, assignment, outcome, analysisSignal, error) and the fields of that event, as in
+    `backplane schema events`. A line that is not an event is reported, and the rest goes on; the exit code is then 1.
+
+    \b
+    Example:
+      echo '{"eventType": "outcome", "experimentName": "checkout", "subjectId": "u1", "metric": "revenue", "value": 20}' \\
+        | backplane publish build/runtime.json
+    """
+    plane = opened(config)
+    reading = _Reading(name="standard input" if path == "-" else path)
+    try:
+        with ExitStack() as stack:
+            delivered = _publish(plane, _opened_lines(path, stack), reading, timeout)
+        reason = "" if delivered else plane.health(timeout=min(timeout, 2.0)).message
+    finally:
+        # Also on Ctrl-C, which must answer within a second or so: close waits for `closeTimeoutMs` at most.
+        plane.close()
+        emit(msgspec.json.format(msgspec.json.encode(plane.ledger()), indent=2).decode())
+    if not delivered:
+        raise Failure(f"not every event was delivered: {reason}")
+    if reading.problems:
+        complain(f"{reading.problems} of {reading.number} lines were not published")
+    return 1 if reading.problems else 0
+
+
+def _opened_lines(path: str, stack: ExitStack) -> BinaryIO:
+    if path == "-":
+        return sys.stdin.buffer
+    try:
+        return stack.enter_context(open(path, "rb"))  # noqa: PTH123  the stack closes it
+    except OSError as error:
+        raise Failure(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _publish(plane: DataPlane, lines: BinaryIO, reading: _Reading, timeout: float) -> bool:
+    """Publish every event in *lines*, and say whether all of them were delivered."""
+    for event in _events(lines, reading):
+        if plane.publish(event) is Status.DROPPED:
+            reading.complain("was dropped; see the log above")
+        if reading.number % _FLUSH_EVERY == 0 and not plane.flush(timeout):
+            return False
+    return plane.flush(timeout)
+
+
+def _events(lines: BinaryIO, reading: _Reading) -> Iterator[Event]:
+    for reading.number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                yield _event(line)
+            except (msgspec.DecodeError, ValueError) as error:
+                reading.complain(str(error))
+
+
+def _event(line: bytes) -> Event:
+    fields = msgspec.json.decode(line, type=dict[str, object])
+    name = fields.pop("eventType", None)
+    if not isinstance(name, str) or name.casefold() not in _EVENTS:
+        known = ", ".join(kind.event_type.value for kind in _EVENTS.values())
+        raise ValueError(f"`eventType` must be one of {known}")
+    return msgspec.convert(fields, _EVENTS[name.casefold()])

@@ -1,0 +1,77 @@
+"""Which server a backplane's connection points to: backplanes with one label share clusters, namespaces and databases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from backplane_runtime.settings import AzureServiceBus, Kafka, PostgreSql, Settings, Sqlite, SqlServer
+
+_HOST_KEYS = ("server", "data source", "address", "addr", "network address")
+_DATABASE_KEYS = ("database", "initial catalog")
+_REFERENCE = re.compile(r"\$\{[^}]*\}")
+
+
+def server_label(settings: Settings) -> str:
+    """Return what people call the server: brokers, the namespace's host, `host/database`, or the file's path.
+
+    References stay as they are written (`${env:NAME}`), because nobody but the runtime knows what they stand for.
+    A type that is not built in has its own name as label.
+    """
+    match settings:
+        case Kafka():
+            return ",".join(settings.brokers)
+        case AzureServiceBus():
+            return settings.fully_qualified_namespace or _namespace_host(settings.connection_string or "")
+        case SqlServer():
+            return _sql_server_label(settings.connection_string)
+        case PostgreSql():
+            return _url_label(settings.url)
+        case Sqlite():
+            return settings.path
+        case _:
+            return type(settings).__name__
+
+
+def connection_fields(text: str) -> Mapping[str, str]:
+    """Return the fields of an ADO.NET, ODBC or Service Bus connection string by lower-case key; quotes taken off."""
+    pairs = (part.partition("=") for part in text.split(";"))
+    return {
+        key.strip().lower(): value.strip().strip("\"'{}") if "${" not in value else value.strip()
+        for key, _, value in pairs
+    }
+
+
+def _namespace_host(text: str) -> str:
+    endpoint = connection_fields(text).get("endpoint", "")
+    return endpoint.split("://", 1)[-1].strip("/") or text
+
+
+def _sql_server_label(text: str) -> str:
+    if "://" in text:
+        return _url_label(text)
+    fields = connection_fields(text)
+    host = next((fields[key] for key in _HOST_KEYS if key in fields), None)
+    database = next((fields[key] for key in _DATABASE_KEYS if key in fields), None)
+    if host is None:
+        return text if _REFERENCE.fullmatch(text) else "sqlserver"
+    return f"{host.removeprefix('tcp:')}/{database}" if database else host.removeprefix("tcp:")
+
+
+def _url_label(text: str) -> str:
+    """Return `host/database` of a URL, without the user and without parameters."""
+    if _REFERENCE.fullmatch(text):
+        return text
+    parts = urlsplit(_shielded(text))
+    host = parts.netloc.rpartition("@")[2]
+    return _unshielded(f"{host}{parts.path}" if host else parts.path.lstrip("/"))
+
+
+def _shielded(text: str) -> str:
+    # A `/`, `@` or `?` in a reference is no part of the URL around it.
+    return _REFERENCE.sub(lambda match: "\0" + match.group().encode().hex() + "\1", text)
+
+
+def _unshielded(text: str) -> str:
+    return re.sub("\0([0-9a-f]+)\1", lambda match: bytes.fromhex(match[1]).decode(), text)

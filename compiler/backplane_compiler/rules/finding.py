@@ -1,0 +1,60 @@
+"""What every rule needs: the backplanes that it is about, and diagnostics at places of the document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from backplane_compiler.diagnostics import Diagnostic, Severity
+from backplane_compiler.model.model import Backplane, Model
+from backplane_compiler.source import Mapping, Node, Path, lookup
+from backplane_runtime.settings import Settings
+
+S = TypeVar("S", bound=Settings)
+P = TypeVar("P", bound=BaseModel)
+
+
+def backplanes_of(model: Model, settings: type[S], provisioning: type[P]) -> Iterator[tuple[Backplane, S, P]]:
+    """Yield the backplanes of one family with their typed halves."""
+    for backplane in model.backplanes:
+        if isinstance(backplane.settings, settings) and isinstance(backplane.provisioning, provisioning):
+            yield backplane, backplane.settings, backplane.provisioning
+
+
+def at(model: Model, path: Path) -> Path:
+    """Return *path* as the document spells it: keys match in any case of letters; what is not there is left off."""
+    real: Path = ()
+    for element in path:
+        step = _spelled(lookup(model.tree, real), element)
+        if lookup(model.tree, (*real, step)) is None:
+            break
+        real = (*real, step)
+    return real
+
+
+def _spelled(node: Node | None, element: str | int) -> str | int:
+    if not isinstance(element, str) or not isinstance(node, Mapping):
+        return element
+    return next((entry.key for entry in node.entries if entry.key.casefold() == element.casefold()), element)
+
+
+def is_written(model: Model, path: Path) -> bool:
+    """Say whether the document has something at *path*."""
+    return len(at(model, path)) == len(path)
+
+
+def error(model: Model, code: str, message: str, path: Path, *, hint: str | None = None) -> Diagnostic:
+    """Return an error at *path*, or at what there is of it."""
+    return Diagnostic(code, Severity.ERROR, message, model.span(at(model, path)), hint=hint)
+
+
+def warning(model: Model, code: str, message: str, path: Path, *, hint: str | None = None) -> Diagnostic:
+    """Return a warning at *path*, or at what there is of it."""
+    return Diagnostic(code, Severity.WARNING, message, model.span(at(model, path)), hint=hint)
+
+
+def is_open(text: str) -> bool:
+    """Say whether *text* has a reference in it, so that nobody knows yet what it will be."""
+    return "${" in text.replace("$${", "")

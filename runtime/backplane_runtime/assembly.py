@@ -1,0 +1,90 @@
+"""From a frozen config, or from settings in a program, to what a data plane is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from backplane_runtime.backplanes.api import Backplane, BackplaneError
+from backplane_runtime.backplanes.registry import kind_of, load_maker, registered
+from backplane_runtime.config import BackplaneEntry, ConfigError, FrozenConfig
+from backplane_runtime.events import Event, EventType
+from backplane_runtime.lane import LaneOptions
+from backplane_runtime.references import UnresolvedReferenceError
+from backplane_runtime.settings import Composite, Member, Plane, Settings, SettingsError, from_wire
+
+Redact = Callable[[Event], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """All parts of a data plane; nothing of it is open."""
+
+    plane: Plane
+    lanes: tuple[LaneOptions, ...]
+    redactor: Redact | None
+
+    @property
+    def taken(self) -> frozenset[EventType]:
+        """Return the event types that some backplane takes."""
+        return frozenset().union(*(lane.events for lane in self.lanes))
+
+
+def assemble(config: FrozenConfig) -> Assembly:
+    """Return the parts for *config*.
+
+    Raises:
+        ConfigError: if a backplane is unknown, not installed, or refuses its options, or the redaction cannot be done.
+    """
+    try:
+        lanes = tuple(_lane_of_entry(entry, config.data_plane) for entry in config.backplanes)
+        return Assembly(plane=config.data_plane, lanes=lanes, redactor=_redactor(config.data_plane))
+    except (BackplaneError, SettingsError, UnresolvedReferenceError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def assembly_of(settings: Settings | Composite, plane: Plane) -> Assembly:
+    """Return the parts for *settings* given in a program.
+
+    Raises:
+        ConfigError: as `assemble`.
+    """
+    members = settings.backplanes if isinstance(settings, Composite) else None
+    try:
+        if members is None:
+            members = (Member(name=kind_of(settings), settings=settings),)  # type: ignore[arg-type]  # not a Composite
+        lanes = tuple(_lane(member, kind_of(member.settings), plane) for member in members)
+        return Assembly(plane=plane, lanes=lanes, redactor=_redactor(plane))
+    except (BackplaneError, UnresolvedReferenceError, SettingsError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def _lane_of_entry(entry: BackplaneEntry, plane: Plane) -> LaneOptions:
+    settings_type = registered(entry.type).settings_type
+    try:
+        settings: Any = entry.options if settings_type is None else from_wire(settings_type, entry.options)
+    except SettingsError as error:
+        raise BackplaneError(f"backplane `{entry.name}`: {error}") from error
+    return _lane(Member(name=entry.name, settings=settings, events=entry.events), entry.type, plane)
+
+
+def _lane(member: Member, kind: str, plane: Plane) -> LaneOptions:
+    make: Callable[[], Backplane] = partial(load_maker(kind), member.settings)
+    return LaneOptions(
+        name=member.name,
+        make=make,
+        events=frozenset(member.events),
+        batch_size=getattr(member.settings, "batch_size", plane.batch_size),
+        interval=plane.flush_interval_ms / 1000,
+        capacity=plane.max_queue_size,
+    )
+
+
+def _redactor(plane: Plane) -> Redact | None:
+    if plane.pii_redaction is None:
+        return None
+    from backplane_runtime.redaction import Redactor  # noqa: PLC0415 - brings `hashlib`, 5 ms, and few need it
+
+    return Redactor(plane.pii_redaction)

@@ -1,0 +1,152 @@
+"""Events in a PostgreSQL table, through psycopg 3.
+
+A batch is one statement in one transaction. After a lost connection nobody knows whether it was committed, so it is sent
+again, and the unique event id keeps what is there already from being stored twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import cast
+
+import psycopg
+from psycopg import conninfo, errors
+
+from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved, scrubbed
+from backplane_runtime.backplanes.rows import COLUMNS, row
+from backplane_runtime.envelope import Record
+from backplane_runtime.event_table import (
+    TableOptions,
+    column_name,
+    create_statements,
+    event_table,
+    qualified_name,
+    quoted,
+)
+from backplane_runtime.settings import PostgreSql
+
+CONNECT_SECONDS = 5
+_TYPES = ("text", "timestamptz", "text", "text", "text", "text", "text")  # of `COLUMNS`
+
+
+class PostgreSqlBackplane:
+    """Inserts events into one table of one database."""
+
+    def __init__(self, settings: PostgreSql) -> None:
+        self._settings = settings
+        options = TableOptions(schema=settings.schema, name=settings.table_name, idempotent=settings.enable_idempotency)
+        self._table = event_table("postgresql", options)
+        self._insert = self._insert_statement()
+        self._connection: psycopg.Connection | None = None
+
+    def start(self) -> None:
+        """Connect, and create the table where `autoMigrate` says so."""
+        connection = self._connect(CONNECT_SECONDS)
+        try:
+            if self._settings.auto_migrate:
+                self._migrate(connection)
+        except psycopg.Error as error:
+            connection.close()
+            raise self._unavailable(error) from error
+        self._connection = connection
+
+    def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
+        """Insert *batch* in one transaction; where a value in it cannot be stored, each event in one of its own."""
+        if self._connection is None or self._connection.closed:
+            self.start()
+        connection = self._connection
+        if connection is None:
+            raise UnavailableError("not connected")
+        try:
+            try:
+                return self._insert_all(connection, batch)
+            except errors.DataError:
+                return [self._insert_one(connection, record) for record in batch]
+        except psycopg.Error as error:
+            self.close(0)
+            raise self._unavailable(error) from error
+
+    def health(self, timeout: float) -> BackplaneHealth:
+        """Connect once more and look for the table; creates nothing."""
+        try:
+            with closing(self._connect(max(2, int(timeout)))) as connection:  # libpq waits at least 2 s
+                name = qualified_name(self._table)
+                found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone()
+        except (psycopg.Error, UnavailableError) as error:
+            return BackplaneHealth(healthy=False, message=str(self._unavailable(error)))
+        if found == (True,) or self._settings.auto_migrate:
+            return BackplaneHealth(healthy=True, message=f"table {name}")
+        return BackplaneHealth(healthy=False, message=self._no_table())
+
+    def close(self, timeout: float) -> None:  # noqa: ARG002 - libpq closes at once
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _insert_all(self, connection: psycopg.Connection, batch: Sequence[Record]) -> list[Verdict | Rejected]:
+        columns = [list(column) for column in zip(*map(row, batch), strict=True)]
+        with connection.transaction():
+            stored = {event_id for (event_id,) in connection.execute(self._insert, columns).fetchall()}
+        verdicts: list[Verdict | Rejected] = []
+        for record in batch:
+            verdicts.append(Verdict.ACKNOWLEDGED if record.event_id in stored else Verdict.DUPLICATE)
+            if self._settings.enable_idempotency:
+                stored.discard(record.event_id)  # the second of one id in one batch is a duplicate too
+        return verdicts
+
+    def _insert_one(self, connection: psycopg.Connection, record: Record) -> Verdict | Rejected:
+        try:
+            return self._insert_all(connection, [record])[0]
+        except errors.DataError as error:
+            return Rejected(f"{type(error).__name__}: a value that PostgreSQL cannot store")
+
+    def _insert_statement(self) -> str:
+        names = ", ".join(quoted(column_name("postgresql", column)) for column in COLUMNS)
+        # Arrays of text, cast by the server: one statement and one round trip, whatever the size of the batch.
+        arrays = ", ".join(f"%s::text[]::{type_}[]" for type_ in _TYPES)
+        event_id = quoted(column_name("postgresql", "EventId"))
+        conflict = f"ON CONFLICT ({event_id}) DO NOTHING" if self._settings.enable_idempotency else ""
+        statement = (
+            f"INSERT INTO {qualified_name(self._table)} ({names}) "  # noqa: S608 - names are quoted, values are parameters
+            f"SELECT {names} FROM unnest({arrays}) WITH ORDINALITY AS batch ({names}, position) ORDER BY position "
+            f"{conflict} RETURNING {event_id}"
+        )
+        return statement.replace("%s", "\0").replace("%", "%%").replace("\0", "%s")
+
+    def _migrate(self, connection: psycopg.Connection) -> None:
+        with connection.transaction():
+            # `IF NOT EXISTS` alone fails when two processes create the same table at the same time.
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (qualified_name(self._table),))
+            for statement in create_statements(self._table):
+                connection.execute(statement)
+
+    def _connect(self, connect_seconds: int) -> psycopg.Connection:
+        url = resolved(self._settings).url
+        try:
+            connection = psycopg.connect(
+                url, autocommit=True, connect_timeout=connect_seconds, application_name="experiment-backplane"
+            )
+        except psycopg.OperationalError as error:
+            raise self._unavailable(error) from error
+        except psycopg.Error as error:  # psycopg quotes what it cannot parse, and that is a connection string
+            raise UnavailableError("`url` is not a connection string that PostgreSQL understands") from error
+        milliseconds = str(self._settings.command_timeout_seconds * 1000)
+        connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
+        return connection
+
+    def _unavailable(self, error: Exception) -> UnavailableError:
+        if isinstance(error, (errors.UndefinedTable, errors.InvalidSchemaName)):
+            return UnavailableError(self._no_table())
+        return UnavailableError(scrubbed(str(error) or type(error).__name__, self._secrets()))
+
+    def _secrets(self) -> list[str | None]:
+        try:
+            url = resolved(self._settings).url
+            return [url, cast("str | None", conninfo.conninfo_to_dict(url).get("password"))]
+        except (psycopg.Error, UnavailableError):
+            return [self._settings.url]
+
+    def _no_table(self) -> str:
+        return f"no table {qualified_name(self._table)}; run `backplane apply`, or set `autoMigrate: true`"

@@ -1,0 +1,143 @@
+"""Which backplanes there are: name → where its class is. Built-ins are registered by the call that extensions use.
+
+Nothing is imported until a data plane names it, so a service that publishes to Kafka never loads a database driver.
+An installed package registers with an entry point in the group `backplane.backplanes`, whose name is the type and whose
+object is the class; its attribute `settings_type`, where it has one, says which settings it takes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from backplane_runtime import settings as options
+from backplane_runtime.backplanes.api import Backplane, BackplaneError
+from backplane_runtime.settings import Settings
+
+ENTRY_POINT_GROUP = "backplane.backplanes"
+
+Maker = Callable[[Any], Backplane]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A client library that a backplane needs: what is imported, what is installed, and our extra that brings it."""
+
+    module: str
+    package: str
+    extra: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """One type of backplane; `make` is a class, or `module:name` to be imported when it is needed."""
+
+    make: Maker | str
+    settings_type: type[Settings] | None = None
+    client: Client | None = None
+
+
+_registered: dict[str, Registration] = {}
+
+# Known to the document and to the compiler; the connectors follow in a later version.
+_NOT_YET = {
+    "azureServiceBus": options.AzureServiceBus,
+    "sqlServer": options.SqlServer,
+    "openTelemetry": options.OpenTelemetry,
+}
+
+
+def register_backplane(name: str, registration: Registration, *, replace: bool = False) -> None:
+    """Make the type *name* known to every data plane that is opened from now on.
+
+    Raises:
+        ValueError: if the name is taken and *replace* is not given.
+    """
+    if name in _registered and not replace:
+        raise ValueError(f"a backplane `{name}` is already registered; pass `replace=True` to take its place")
+    _registered[name] = registration
+
+
+def registered(name: str) -> Registration:
+    """Return the registration of the type *name*, asking installed packages if it is not known yet.
+
+    Raises:
+        BackplaneError: if there is none.
+    """
+    if name in _NOT_YET:
+        raise BackplaneError(
+            f"backplane `{name}`: publishing to it is not part of this version yet (`compile` and its artifacts are)"
+        )
+    if name not in _registered:
+        _register_entry_points()
+    if name not in _registered:
+        known = ", ".join(f"`{known}`" for known in sorted(_registered))
+        raise BackplaneError(f"no backplane `{name}`; there are {known}, and those of installed extensions")
+    return _registered[name]
+
+
+def kind_of(settings: Settings) -> str:
+    """Return the name of the type that takes *settings*.
+
+    Raises:
+        BackplaneError: if no registered type does.
+    """
+    for name, settings_type in [*_NOT_YET.items(), *((name, one.settings_type) for name, one in _registered.items())]:
+        if settings_type is type(settings):
+            return name
+    raise BackplaneError(f"no backplane takes settings of type `{type(settings).__name__}`; register one first")
+
+
+def load_maker(name: str) -> Maker:
+    """Return the class of the backplane *name*, imported now.
+
+    Raises:
+        BackplaneError: if it is unknown, or its client library is not installed.
+    """
+    registration = registered(name)
+    if not isinstance(registration.make, str):
+        return registration.make
+    module, _, attribute = registration.make.partition(":")
+    try:
+        maker: Maker = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        client = registration.client
+        if client is None or error.name is None or error.name.partition(".")[0] != client.module:
+            raise
+        raise BackplaneError(
+            f"backplane `{name}` needs {client.package}: pip install 'experiment-backplane[{client.extra}]'"
+        ) from None
+    return maker
+
+
+def _register_entry_points() -> None:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and only an unknown type needs it
+
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        if entry.name not in _registered:
+            maker = entry.load()
+            register_backplane(
+                entry.name, Registration(make=maker, settings_type=getattr(maker, "settings_type", None))
+            )
+
+
+def _register_built_ins() -> None:
+    package = "backplane_runtime.backplanes"
+    confluent = Client(module="confluent_kafka", package="confluent-kafka", extra="kafka")
+    psycopg = Client(module="psycopg", package="psycopg", extra="postgresql")
+    built_ins = {
+        "inMemory": Registration(make=f"{package}.in_memory:InMemoryBackplane", settings_type=options.InMemory),
+        "logging": Registration(make=f"{package}.logger:LoggerBackplane", settings_type=options.Logging),
+        "sqlite": Registration(make=f"{package}.sqlite:SqliteBackplane", settings_type=options.Sqlite),
+        "postgresql": Registration(
+            make=f"{package}.postgresql:PostgreSqlBackplane", settings_type=options.PostgreSql, client=psycopg
+        ),
+        "kafka": Registration(make=f"{package}.kafka:KafkaBackplane", settings_type=options.Kafka, client=confluent),
+    }
+    for name, registration in built_ins.items():
+        register_backplane(name, registration)
+
+
+_register_built_ins()

@@ -1,0 +1,110 @@
+"""The ledger: what became of every event.
+
+    published = sampled_out + disabled + duplicate + dropped + spooled + in_flight + acknowledged
+
+holds at every moment, for each event type and in total. One lock guards the counts *and* the queues that they speak of
+(`delivery`), so no snapshot falls between the two. It can be entered again by its owner, because a signal handler or a
+log handler may publish while this thread is publishing.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+
+from backplane_runtime.events import EventType
+from backplane_runtime.status import Status
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """Events by fate. `in_flight` waits in memory; `acknowledged` was taken by every backplane that takes its type."""
+
+    published: int = 0
+    sampled_out: int = 0
+    disabled: int = 0
+    duplicate: int = 0
+    dropped: int = 0
+    spooled: int = 0
+    in_flight: int = 0
+    acknowledged: int = 0
+
+    @property
+    def accounted(self) -> int:
+        """Return the sum of all fates: what the law says equals `published`."""
+        return sum(msgspec.structs.astuple(self)[1:])
+
+
+class BackplaneCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """The same for one backplane, of the events that it takes: taken = in_flight + acknowledged + dropped.
+
+    `duplicates` counts those among the acknowledged that it already had.
+    """
+
+    taken: int = 0
+    in_flight: int = 0
+    acknowledged: int = 0
+    duplicates: int = 0
+    dropped: int = 0
+
+
+class LedgerView(msgspec.Struct, frozen=True, kw_only=True):
+    """The ledger at one moment."""
+
+    total: Counts
+    by_type: dict[EventType, Counts]
+    by_backplane: dict[str, BackplaneCounts]
+
+
+_FIELDS = {
+    Status.QUEUED: "in_flight",
+    Status.SPOOLED: "spooled",
+    Status.SAMPLED_OUT: "sampled_out",
+    Status.DISABLED: "disabled",
+    Status.DUPLICATE: "duplicate",
+    Status.DROPPED: "dropped",
+}
+_NAMES = Counts.__struct_fields__
+_COLUMN = {status: _NAMES.index(name) for status, name in _FIELDS.items()}
+_IN_FLIGHT, _DROPPED, _ACKNOWLEDGED = (_NAMES.index(name) for name in ("in_flight", "dropped", "acknowledged"))
+
+
+class Ledger:
+    """Counts of one data plane, safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)  # events were settled
+        self._rows = {kind: [0] * len(_NAMES) for kind in EventType}
+
+    def count(self, kind: EventType, status: Status) -> Status:
+        """Count one published event of *kind* that met *status*, and return it."""
+        column = _COLUMN[status]
+        with self.lock:
+            row = self._rows[kind]
+            row[0] += 1
+            row[column] += 1
+        return status
+
+    def settle(self, kind: EventType, *, lost: bool) -> None:
+        """Move one event of *kind* from `in_flight` to its end."""
+        with self.lock:
+            row = self._rows[kind]
+            row[_IN_FLIGHT] -= 1
+            row[_DROPPED if lost else _ACKNOWLEDGED] += 1
+
+    def by_type(self) -> dict[EventType, Counts]:
+        """Return the counts of each event type, all of one moment."""
+        with self.lock:
+            rows = {kind: tuple(row) for kind, row in self._rows.items()}
+        return {kind: _counts(row) for kind, row in rows.items()}
+
+
+def total(by_type: dict[EventType, Counts]) -> Counts:
+    """Return the sum over all event types."""
+    rows = [msgspec.structs.astuple(counts) for counts in by_type.values()]
+    return _counts(tuple(map(sum, zip(*rows, strict=True))))
+
+
+def _counts(row: tuple[int, ...]) -> Counts:
+    return Counts(**dict(zip(_NAMES, row, strict=True)))

@@ -1,0 +1,127 @@
+"""Redaction: what is taken out of an event before it reaches a queue, a log or a disk.
+
+It fails closed. The key of `pseudonymize` is resolved when the data plane is opened, and a key that is not there is an
+error there, so an event never leaves with an id that should have been hidden. What each mode does to a field:
+
+- `mask` writes the placeholder, `pseudonymize` 32 hex digits of keyed BLAKE2b: equal values stay equal, and only who has
+  the key can tell which they were. A value that is not text is hashed in its JSON form.
+- `drop` removes the field; one that consumers rely on (`subjectId` of an exposure) is masked instead.
+- A field that cannot hold text (`value`) is removed in every mode.
+- What says what an event is and when it happened cannot be redacted: see `UNTOUCHABLE`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from backplane_runtime.events import EVENTS, Event, EventType
+from backplane_runtime.references import resolve_text
+from backplane_runtime.settings import PiiRedaction, Refusal, SettingsError
+
+UNTOUCHABLE = frozenset({"timestamp", "signalType", "severity"})
+_NOT_TEXT = frozenset({"value", "isRepeatExposure", "assignmentPolicy"})
+_NESTED = frozenset({"attributes", "data"})
+_KEY_LIMIT = 64  # bytes; BLAKE2b's own limit
+
+Replace = Callable[[Any], str]
+Plain = TypeVar("Plain")
+
+
+class Redactor:
+    """Applies one `PiiRedaction` to events.
+
+    Raises:
+        SettingsError: if a path names no field of any event, or one that must stay.
+        UnresolvedReferenceError: if the key is not there.
+    """
+
+    def __init__(self, settings: PiiRedaction) -> None:
+        paths = [tuple(path.split(".")) for path in settings.redact_fields]
+        if settings.redact_subject_ids:
+            paths.append(("subjectId",))
+        if settings.redact_tenant_ids:
+            paths.append(("tenantId",))
+        _check(paths)
+        self._removes = settings.mode == "drop"
+        self._replace = _replacement(settings)
+        self._paths = {kind: [path for path in paths if path[0] in _fields(kind)] for kind in EventType}
+        self._required = {kind: _required(kind) for kind in EventType}
+
+    def __call__(self, event: Event) -> dict[str, Any]:
+        """Return the payload of *event* as plain data, redacted; the event itself stays as it is."""
+        kind = event.event_type
+        payload: dict[str, Any] = msgspec.to_builtins(event, str_keys=True)
+        for path in self._paths[kind]:
+            payload = _redacted(payload, path, None if self._is_removed(kind, path) else self._replace)
+        return payload
+
+    def _is_removed(self, kind: EventType, path: tuple[str, ...]) -> bool:
+        if self._removes:
+            return path not in self._required[kind]
+        return len(path) == 1 and path[0] in _NOT_TEXT
+
+
+def _redacted(plain: Plain, path: tuple[str, ...], replace: Replace | None) -> Plain:
+    """Return *plain* with what *path* leads to replaced, or removed where there is no *replace*; lists are entered."""
+    if isinstance(plain, list):
+        return [_redacted(item, path, replace) for item in plain]  # type: ignore[return-value]  # a list for a list
+    if not isinstance(plain, Mapping) or path[0] not in plain:
+        return plain
+    key, rest = path[0], path[1:]
+    changed = dict(plain)
+    if rest:
+        changed[key] = _redacted(plain[key], rest, replace)
+    elif replace is None:
+        del changed[key]
+    else:
+        changed[key] = replace(plain[key])
+    return changed  # type: ignore[return-value]  # a mapping for a mapping
+
+
+def _replacement(settings: PiiRedaction) -> Replace:
+    if settings.mode != "pseudonymize":
+        return lambda _: settings.placeholder
+    secret = resolve_text(settings.key_ref or "").encode()
+    if not secret:
+        raise SettingsError("PiiRedaction", (Refusal("keyRef", "the key is empty", "redaction-key-missing"),))
+    key = secret if len(secret) <= _KEY_LIMIT else hashlib.blake2b(secret).digest()
+    return lambda value: _pseudonym(value, key)
+
+
+def _pseudonym(value: Any, key: bytes) -> str:
+    text = value.encode() if isinstance(value, str) else msgspec.json.encode(value, order="sorted")
+    return hashlib.blake2b(text, key=key, digest_size=16).hexdigest()
+
+
+def _check(paths: list[tuple[str, ...]]) -> None:
+    known = {name for kind in EventType for name in _fields(kind)}
+    refusals = []
+    for path in paths:
+        dotted = ".".join(path)
+        if path[0] not in known:
+            refusals.append(Refusal("redactFields", f"`{dotted}`: no event has a field `{path[0]}`", "redaction-path"))
+        elif path[0] in UNTOUCHABLE or (len(path) > 1 and path[0] not in _NESTED):
+            refusals.append(Refusal("redactFields", f"`{dotted}` cannot be redacted", "redaction-path"))
+        elif len(path) == 1 and path[0] in _NESTED:
+            refusals.append(
+                Refusal(
+                    "redactFields", f"`{dotted}` is an object; name fields in it, `{dotted}.email`", "redaction-path"
+                )
+            )
+    if refusals:
+        raise SettingsError("PiiRedaction", tuple(refusals))
+
+
+def _fields(kind: EventType) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(EVENTS[kind])}
+
+
+def _required(kind: EventType) -> frozenset[tuple[str, ...]]:
+    # A field with a plain default is left out of the wire when it is unset; the others are always there.
+    no_default = msgspec.NODEFAULT
+    fields = msgspec.structs.fields(EVENTS[kind])
+    return frozenset((field.encode_name,) for field in fields if field.default is no_default)

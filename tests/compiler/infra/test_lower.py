@@ -1,0 +1,47 @@
+import pytest
+
+from backplane_compiler.infra.lower import infra_to_plain
+from backplane_runtime.config import canonical_bytes
+from backplane_runtime.events import EventType
+from tests.compiler.models import backplane, targets
+
+KAFKA = {"brokers": ["a:9092"]}
+
+
+def test_what_provisions_nothing_gives_no_target() -> None:
+    assert targets(backplane("inMemory")) == ()
+
+
+def test_targets_are_ordered_whatever_the_order_of_the_document() -> None:
+    parts = [
+        backplane("sqlite", {"path": "b.db"}),
+        backplane("kafka", KAFKA),
+        backplane("sqlite", {"path": "a.db"}),
+    ]
+    there, back = targets(*parts), targets(*reversed(parts))
+    assert [(one.server.family, one.server.label) for one in there] == [
+        ("kafka", "a:9092"),
+        ("sqlite", "a.db"),
+        ("sqlite", "b.db"),
+    ]
+    assert canonical_bytes(infra_to_plain(there)) == canonical_bytes(infra_to_plain(back))
+
+
+def test_what_two_want_in_the_same_way_is_there_once_and_keyed_if_one_keys_it() -> None:
+    round_robin = backplane("kafka", {**KAFKA, "partitionBy": "roundRobin"}, events=(EventType.ERROR,))
+    keyed = backplane("kafka", KAFKA, events=(EventType.ERROR,))
+    (target,) = targets(round_robin, keyed)
+    (topic,) = target.desired.resources
+    assert topic.traits == {"keyed"}
+
+
+def test_what_two_want_in_different_ways_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"kafka\.topic\.\S+ on a:9092 in different ways"):
+        targets(backplane("kafka", KAFKA), backplane("kafka", KAFKA, {"partitions": 3}))
+
+
+def test_infra_json_holds_no_settings() -> None:
+    secret = backplane("postgresql", {"url": "postgresql://u:geheim@db/exp"})
+    plain = infra_to_plain(targets(secret))
+    assert (plain["format"], plain["version"]) == ("experiment-backplane/infra", 1)
+    assert b"geheim" not in canonical_bytes(plain)

@@ -1,0 +1,249 @@
+"""Kafka, a real broker: records read back by an independent consumer and compared byte for byte."""
+
+import logging
+import socket
+import threading
+import time
+import uuid
+from typing import Any
+
+import msgspec
+import pytest
+
+confluent_kafka = pytest.importorskip("confluent_kafka")
+
+from confluent_kafka import Consumer, Message, TopicPartition  # noqa: E402 - needs the client
+from confluent_kafka.admin import AdminClient  # noqa: E402
+from confluent_kafka.cimpl import NewTopic  # noqa: E402
+
+from backplane_runtime import DataPlane, Outcome  # noqa: E402
+from backplane_runtime.backplanes.kafka import KafkaBackplane, key  # noqa: E402
+from backplane_runtime.envelope import Envelope, encode_record  # noqa: E402
+from backplane_runtime.events import EventType  # noqa: E402
+from backplane_runtime.settings import Kafka, Plane  # noqa: E402
+from backplane_runtime.testing import StoredEvent, check_backplane_contract, sample_records  # noqa: E402
+from tests.servers import KafkaCluster  # noqa: E402
+
+PATIENT = Plane(close_timeout_ms=10_000, flush_interval_ms=20)
+
+
+def create_topics(bootstrap: str, names: list[str], partitions: int = 1) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    futures = admin.create_topics([NewTopic(name, partitions, 1) for name in names])
+    for future in futures.values():
+        future.result(20)
+
+
+def settings_with_topics(kafka: KafkaCluster, partitions: int = 1, **options: Any) -> Kafka:
+    settings = Kafka(brokers=(kafka.bootstrap,), topic_prefix=f"{uuid.uuid4()}-", **options)
+    create_topics(kafka.bootstrap, [settings.topic_for(kind) for kind in EventType], partitions)
+    return settings
+
+
+def read_all(bootstrap: str, topics: list[str]) -> list[Message]:
+    """Return every record of *topics*, partition by partition, up to the ends as they are now."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": str(uuid.uuid4()), "enable.auto.commit": False})
+    messages: list[Message] = []
+    for topic in topics:
+        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
+            place = TopicPartition(topic, partition, 0)
+            _, end = consumer.get_watermark_offsets(place, timeout=10)
+            consumer.assign([place])
+            messages += read_until(consumer, end)
+    consumer.close()
+    return messages
+
+
+def read_until(consumer: Consumer, end: int) -> list[Message]:
+    messages: list[Message] = []
+    while end and (not messages or (messages[-1].offset() or 0) < end - 1):
+        message = consumer.poll(10)
+        assert message is not None
+        assert message.error() is None
+        messages.append(message)
+    return messages
+
+
+def stored(settings: Kafka) -> list[StoredEvent]:
+    envelopes = [
+        msgspec.json.decode(message.value() or b"", type=Envelope)
+        for message in read_all(settings.brokers[0], [settings.topic_for(kind) for kind in EventType])
+    ]
+    return [StoredEvent(one.event_id, one.event_type, bytes(one.payload)) for one in envelopes]
+
+
+def test_contract(kafka: KafkaCluster) -> None:
+    """As every backplane; Kafka cannot tell a replay from a new record, so it reports none."""
+    settings = settings_with_topics(kafka)
+    check_backplane_contract(lambda: KafkaBackplane(settings), lambda: stored(settings))
+
+
+def test_records_are_as_the_interface_says(kafka: KafkaCluster) -> None:
+    """Topic, key, value and headers, byte for byte."""
+    settings = settings_with_topics(kafka, partition_by="subjectId")
+    backplane = KafkaBackplane(settings)
+    backplane.start()
+    records = {record.event_id: record for record in sample_records(10)}
+    backplane.send(list(records.values()))
+    backplane.close(5)
+    messages = read_all(kafka.bootstrap, [settings.topic_for(kind) for kind in EventType])
+    assert len(messages) == 10
+    for message in messages:
+        headers = message.headers() or []
+        record = records[dict(headers)["event-id"].decode()]  # type: ignore[union-attr]  # a bytes header
+        expected = [
+            ("event-id", record.event_id.encode()),
+            ("event-type", record.event_type.wire_name.encode()),
+            ("schema-version", b"1.0.0"),
+        ]
+        if record.correlation_id is not None:
+            expected.append(("correlation-id", record.correlation_id.encode()))
+        assert headers == expected
+        assert message.value() == record.envelope
+        assert message.key() == (record.subject.encode() if record.subject is not None else None)
+        assert message.topic() == settings.topic_for(record.event_type)
+
+
+@pytest.mark.parametrize(
+    ("partition_by", "expected"),
+    [("experimentKey", b"e"), ("subjectId", b"s\xc3\xbc"), ("tenantId", b"t"), ("roundRobin", None)],
+)
+def test_keys(partition_by: Any, expected: bytes | None) -> None:
+    """What `partitionBy` names, in UTF-8."""
+    event = Outcome("e", subject="sü", metric="m", tenant="t")
+    assert key(Kafka(brokers=("b:1",), partition_by=partition_by), encode_record(event, event)) == expected
+
+
+def test_round_robin_spreads_one_experiment(kafka: KafkaCluster) -> None:
+    """Over all partitions."""
+    settings = settings_with_topics(kafka, partitions=4, partition_by="roundRobin")
+    with DataPlane(settings, plane=PATIENT) as plane:
+        for _ in range(200):
+            plane.outcome("e", subject="s", metric="m")
+        assert plane.flush(20)
+    messages = read_all(kafka.bootstrap, [settings.topic_for(EventType.OUTCOME)])
+    counts = [sum(message.partition() == partition for message in messages) for partition in range(4)]
+    assert sum(counts) == 200
+    assert min(counts) > 20
+
+
+def test_thousands_of_events_in_order(kafka: KafkaCluster) -> None:
+    """Of one experiment, through many batches."""
+    settings = settings_with_topics(kafka, partitions=3)
+    with DataPlane(settings, plane=msgspec.structs.replace(PATIENT, max_queue_size=20_000)) as plane:
+        for number in range(10_000):
+            plane.outcome("e", subject=str(number), metric="m")
+        assert plane.flush(30)
+        assert plane.ledger().total.acknowledged == 10_000
+    messages = read_all(kafka.bootstrap, [settings.topic_for(EventType.OUTCOME)])
+    payloads = [
+        msgspec.json.decode(msgspec.json.decode(message.value() or b"", type=Envelope).payload) for message in messages
+    ]
+    assert [one["subjectId"] for one in payloads] == [str(number) for number in range(10_000)]
+
+
+def test_a_missing_topic_is_said(kafka: KafkaCluster) -> None:
+    """By its name; it is not created, and the events wait until it is."""
+    settings = Kafka(brokers=(kafka.bootstrap,), topic=f"missing-{uuid.uuid4()}")
+    with DataPlane(settings, plane=msgspec.structs.replace(PATIENT, close_timeout_ms=20_000)) as plane:
+        plane.outcome("e", subject="s", metric="m")
+        assert not plane.flush(timeout=1)
+        assert plane.health().message == f"kafka: missing topics: {settings.topic}"
+        create_topics(kafka.bootstrap, [str(settings.topic)])
+        assert plane.flush(timeout=40)
+        assert plane.health().healthy
+    assert len(read_all(kafka.bootstrap, [str(settings.topic)])) == 1
+
+
+def test_too_large_an_event_is_rejected(kafka: KafkaCluster, caplog: pytest.LogCaptureFixture) -> None:
+    """It never fits, so it must not hold up the others."""
+    settings = settings_with_topics(kafka, additional_config={"message.max.bytes": 2000})
+    with DataPlane(settings, plane=PATIENT) as plane:
+        plane.outcome("e", subject="s" * 5000, metric="m")
+        plane.outcome("e", subject="s", metric="m")
+        assert plane.flush(20)
+        assert (plane.ledger().total.acknowledged, plane.ledger().total.dropped) == (1, 1)
+    assert "rejected an event" in caplog.text
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def check_nobody_answers(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    plane = DataPlane(Kafka(brokers=(f"127.0.0.1:{port}",)), plane=Plane(flush_interval_ms=10))
+    started = time.monotonic()
+    assert plane.outcome("e", subject="s", metric="m") == "queued"
+    assert time.monotonic() - started < 0.5
+    started = time.monotonic()
+    health = plane.health(timeout=2)
+    assert time.monotonic() - started < 2.5
+    assert not health.healthy
+    assert f"no answer from 127.0.0.1:{port}" in health.message
+    assert not plane.flush(timeout=2.5)
+    assert plane.ledger().total.in_flight == 1
+    started = time.monotonic()
+    plane.close()
+    assert time.monotonic() - started < 2
+    assert plane.ledger().total.dropped == 1
+    assert "1 undelivered events are lost" in caplog.text
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) <= 3
+
+
+def test_broker_down(caplog: pytest.LogCaptureFixture) -> None:
+    """Events wait; health explains within its time; close does not."""
+    check_nobody_answers(free_port(), caplog)
+
+
+def test_a_port_that_is_not_kafka(caplog: pytest.LogCaptureFixture) -> None:
+    """It accepts, says something else, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        check_nobody_answers(server.getsockname()[1], caplog)
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+def test_settings_that_the_client_refuses_are_said() -> None:
+    """As health and as the reason why events wait; a password among them is not."""
+    settings = Kafka(brokers=("127.0.0.1:1",), additional_config={"no.such.thing": 1, "sasl.password": "s3cret"})
+    plane = DataPlane(settings, plane=Plane(flush_interval_ms=1, close_timeout_ms=10))
+    plane.outcome("e", subject="s", metric="m")
+    plane.flush(timeout=0.3)
+    health = plane.health(timeout=1)
+    plane.close()
+    assert 'No such configuration property: "no.such.thing"' in str(health)
+    assert "s3cret" not in str(health)
+
+
+def test_a_broker_that_comes_back(kafka: KafkaCluster) -> None:
+    """What was published meanwhile arrives once, in order."""
+    settings = settings_with_topics(kafka)
+    with DataPlane(settings, plane=msgspec.structs.replace(PATIENT, close_timeout_ms=30_000)) as plane:
+        plane.outcome("before", subject="s", metric="m")
+        assert plane.flush(20)
+        kafka.stop_broker(1)
+        try:
+            for number in range(50):
+                plane.outcome(f"e{number}", subject="s", metric="m")
+            assert not plane.flush(timeout=3)
+            assert plane.ledger().total.in_flight == 50
+        finally:
+            kafka.start_broker(1)
+        assert plane.flush(timeout=60)
+        assert plane.ledger().total.acknowledged == 51
+    payloads = [msgspec.json.decode(one.payload) for one in stored(settings)]
+    assert [one["experimentName"] for one in payloads] == ["before", *(f"e{number}" for number in range(50))]

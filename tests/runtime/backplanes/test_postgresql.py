@@ -1,0 +1,138 @@
+"""PostgreSQL, a real server: the contract, lost connections, secrets."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+psycopg = pytest.importorskip("psycopg")
+
+from backplane_runtime import DataPlane, Outcome  # noqa: E402 - needs the client
+from backplane_runtime.backplanes.postgresql import PostgreSqlBackplane  # noqa: E402
+from backplane_runtime.settings import Plane, PostgreSql  # noqa: E402
+from backplane_runtime.testing import StoredEvent, check_backplane_contract, sample_records  # noqa: E402
+
+PATIENT = Plane(close_timeout_ms=10_000, flush_interval_ms=20)
+
+
+def rows(url: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        found: list[tuple[Any, ...]] = connection.execute(query).fetchall()
+        return found
+
+
+def stored(url: str) -> Iterator[StoredEvent]:
+    for event_id, kind, payload in rows(
+        url, "SELECT event_id, event_type, payload_json FROM experiment_events ORDER BY id"
+    ):
+        yield StoredEvent(event_id, kind, payload.encode())
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_contract(postgresql_url: str, idempotent: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """As every backplane."""
+    settings = PostgreSql(url=postgresql_url, auto_migrate=True, enable_idempotency=idempotent)
+    check_backplane_contract(lambda: PostgreSqlBackplane(settings), lambda: list(stored(postgresql_url)))
+
+
+def test_odd_names_are_quoted(postgresql_url: str) -> None:
+    """A percent sign and a quote in a table's name are a name."""
+    settings = PostgreSql(url=postgresql_url, auto_migrate=True, table_name='100% "events"')
+    with DataPlane(settings, plane=PATIENT) as plane:
+        plane.outcome("e", subject="s", metric="m")
+        assert plane.flush()
+    assert rows(postgresql_url, 'SELECT count(*) FROM "100% ""events"""') == [(1,)]
+
+
+def test_nul_in_a_payload_is_stored_and_in_a_column_is_poison(
+    postgresql_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """JSON escapes it; a correlation id with it cannot be stored, and does not take others with it."""
+    with DataPlane(PostgreSql(url=postgresql_url, auto_migrate=True), plane=PATIENT) as plane:
+        plane.publish(Outcome("a", subject="\0", metric="m"))
+        plane.publish(Outcome("b", subject="s", metric="m"), correlation="\0")
+        plane.publish(Outcome("c", subject="s", metric="m"))
+        assert plane.flush()
+        assert (plane.ledger().total.acknowledged, plane.ledger().total.dropped) == (2, 1)
+    payloads = [
+        json.loads(payload)
+        for (payload,) in rows(postgresql_url, "SELECT payload_json FROM experiment_events ORDER BY id")
+    ]
+    assert [(one["experimentName"], one["subjectId"]) for one in payloads] == [("a", "\0"), ("c", "s")]
+    assert "cannot store" in caplog.text
+
+
+def test_a_killed_connection_is_mended_without_duplicates(postgresql_url: str) -> None:
+    """What was sent again is there once."""
+    with DataPlane(PostgreSql(url=postgresql_url, auto_migrate=True), plane=PATIENT) as plane:
+        for number in range(10):
+            plane.outcome(f"e{number}", subject="s", metric="m")
+        assert plane.flush()
+        killed = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'experiment-backplane'"
+        )
+        assert rows(postgresql_url, killed) == [(True,)]
+        for number in range(10, 20):
+            plane.outcome(f"e{number}", subject="s", metric="m")
+        assert plane.flush(timeout=15)
+        assert plane.ledger().total.acknowledged == 20
+    names = [
+        json.loads(payload)["experimentName"]
+        for (payload,) in rows(postgresql_url, "SELECT payload_json FROM experiment_events ORDER BY id")
+    ]
+    assert names == [f"e{number}" for number in range(20)]
+
+
+def test_a_batch_that_was_committed_unseen_is_not_stored_twice(postgresql_url: str) -> None:
+    """The connection may be lost after the commit and before its answer."""
+    settings = PostgreSql(url=postgresql_url, auto_migrate=True)
+    first, second = PostgreSqlBackplane(settings), PostgreSqlBackplane(settings)
+    records = sample_records(10)
+    first.send(records)
+    assert {verdict.name for verdict in second.send(records) if not isinstance(verdict, str)} == {"DUPLICATE"}  # type: ignore[union-attr]  # a verdict
+    assert len(list(stored(postgresql_url))) == 10
+    first.close(1)
+    second.close(1)
+
+
+def test_a_missing_table_is_said(postgresql_url: str) -> None:
+    """And events wait."""
+    plane = DataPlane(PostgreSql(url=postgresql_url), plane=PATIENT)
+    plane.outcome("e", subject="s", metric="m")
+    assert not plane.flush(timeout=0.5)
+    health = plane.health()
+    assert (
+        health.message
+        == 'postgresql: no table "public"."experiment_events"; run `backplane apply`, or set `autoMigrate: true`'
+    )
+    assert health.backplanes["postgresql"].details["lastError"] in health.message
+    DataPlane(PostgreSql(url=postgresql_url, auto_migrate=True), plane=PATIENT).outcome(
+        "other", subject="s", metric="m"
+    )
+    assert plane.flush(timeout=15)
+    plane.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:s3cret-word@127.0.0.1:1/db",
+        "host=127.0.0.1 port=1 password=s3cret-word",
+        "s3cret-word",
+        "postgresql://user:s3cret-word@127.0.0.1:notaport/db",
+        "postgresql://user:s3cret-word@[::1/db",
+    ],
+)
+def test_no_secret_is_said(url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in health, not in the log; whether the address is understood or not."""
+    monkeypatch.setenv("EVENTS_URL", url)
+    caplog.set_level("DEBUG")
+    plane = DataPlane(PostgreSql(url="${env:EVENTS_URL}"), plane=Plane(flush_interval_ms=1, close_timeout_ms=100))
+    plane.outcome("e", subject="s", metric="m")
+    plane.flush(timeout=0.5)
+    health = plane.health()
+    plane.close()
+    assert not health.healthy
+    assert "s3cret-word" not in f"{health} {caplog.text}"
+    assert "takes no events" in caplog.text

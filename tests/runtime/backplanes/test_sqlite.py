@@ -1,0 +1,100 @@
+"""SQLite: two publishers, a missing table, what a row holds."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from backplane_runtime import DataPlane, Outcome
+from backplane_runtime.settings import Plane, Sqlite
+
+pytestmark = pytest.mark.runtime_only
+
+PUBLISHER = """
+import sys
+from backplane_runtime import DataPlane
+from backplane_runtime.settings import Plane, Sqlite
+plane = DataPlane(Sqlite(path=sys.argv[1]), plane=Plane(batch_size=7, close_timeout_ms=20_000))
+for number in range(1000):
+    plane.outcome(f"{sys.argv[2]}-{number}", subject="s", metric="m")
+plane.close()
+print(plane.ledger().total.acknowledged)
+"""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(path)) as connection:
+        yield connection
+
+
+def test_two_publishers_on_one_file(tmp_path: Path) -> None:
+    """Both succeed and nothing is lost, each in its own order."""
+    path = tmp_path / "events.db"
+    command = [sys.executable, "-c", PUBLISHER, str(path)]
+    publishers = [subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in "ab"]
+    assert [publisher.communicate(timeout=60)[0] for publisher in publishers] == ["1000\n", "1000\n"]
+    with opened(path) as connection:
+        names = [
+            json.loads(row[0])["experimentName"]
+            for row in connection.execute("SELECT PayloadJson FROM ExperimentEvents ORDER BY Id")
+        ]
+    for name in "ab":
+        assert [one for one in names if one.startswith(name)] == [f"{name}-{number}" for number in range(1000)]
+
+
+def test_a_row_holds_what_the_envelope_says(tmp_path: Path) -> None:
+    """All columns; the timestamp as text that sorts."""
+    path = tmp_path / "events.db"
+    with DataPlane(Sqlite(path=str(path))) as plane:
+        event = Outcome("e", subject="s", metric="m", timestamp="2026-01-31T10:00:00Z")
+        plane.publish(event, correlation="r-1", metadata={"a": 1})
+    with opened(path) as connection:
+        connection.row_factory = sqlite3.Row
+        (row,) = connection.execute("SELECT * FROM ExperimentEvents").fetchall()
+    assert row["Timestamp"] == "2026-01-31T10:00:00.000000Z"
+    assert (row["EventType"], row["SchemaVersion"]) == ("Outcome", "1.0.0")
+    assert (row["CorrelationId"], row["MetadataJson"]) == ("r-1", '{"a":1}')
+    assert json.loads(row["PayloadJson"])["metric"] == "m"
+    assert row["CreatedAt"]
+
+
+def test_a_missing_table_keeps_events_waiting(tmp_path: Path) -> None:
+    """Health says what to do; when it is done, the events arrive."""
+    path = tmp_path / "events.db"
+    with opened(path) as connection:
+        connection.execute("CREATE TABLE other (x)")
+    with DataPlane(Sqlite(path=str(path), auto_migrate=False), plane=Plane(close_timeout_ms=10_000)) as plane:
+        plane.outcome("e", subject="s", metric="m")
+        assert not plane.flush(timeout=0.3)
+        assert plane.health().message.endswith(
+            "no table `ExperimentEvents`; run `backplane apply`, or set `autoMigrate: true`"
+        )
+        assert plane.ledger().total.in_flight == 1
+        DataPlane(Sqlite(path=str(path))).outcome("other", subject="s", metric="m")
+        assert plane.flush(timeout=15)
+        assert plane.health().healthy
+
+
+def test_a_missing_folder_is_said(tmp_path: Path) -> None:
+    """With the path."""
+    plane = DataPlane(Sqlite(path=str(tmp_path / "none" / "events.db"), auto_migrate=False))
+    assert str(tmp_path) in plane.health().message
+    assert not plane.health().healthy
+
+
+def test_a_missing_variable_is_said_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reference is resolved when it is used."""
+    monkeypatch.delenv("EVENTS_FOLDER", raising=False)
+    with DataPlane(Sqlite(path="${env:EVENTS_FOLDER}/events.db"), plane=Plane(close_timeout_ms=10_000)) as plane:
+        plane.outcome("e", subject="s", metric="m")
+        assert not plane.flush(timeout=0.2)
+        assert "`EVENTS_FOLDER` is not set" in plane.health().message
+        monkeypatch.setenv("EVENTS_FOLDER", str(tmp_path))
+        assert plane.flush(timeout=15)
+    assert (tmp_path / "events.db").exists()

@@ -1,0 +1,527 @@
+"""The data plane as an application sees it."""
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from backplane_runtime import (
+    ConfigError,
+    DataPlane,
+    Exposure,
+    InvalidEventError,
+    Outcome,
+    PublishError,
+    Status,
+    delivery,
+)
+from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict
+from backplane_runtime.backplanes.registry import Registration, register_backplane
+from backplane_runtime.config import BackplaneEntry, FrozenConfig, to_bytes
+from backplane_runtime.envelope import Record
+from backplane_runtime.events import EventType
+from backplane_runtime.ledger import LedgerView
+from backplane_runtime.settings import Composite, InMemory, Member, Plane, Settings
+from backplane_runtime.testing import capture_events
+
+pytestmark = pytest.mark.runtime_only
+
+QUICK = Plane(flush_interval_ms=10, close_timeout_ms=300)
+
+
+class Scripted(Settings, frozen=True, kw_only=True):
+    """Settings of a backplane that tests tell what to do."""
+
+    key: str
+
+
+class ScriptedBackplane:
+    """Fails while `is_down`; rejects experiments named `poison`; hangs while `gate` is closed."""
+
+    by_key: dict[str, "ScriptedBackplane"] = {}  # noqa: RUF012 - tests find theirs here
+
+    def __init__(self, settings: Scripted) -> None:
+        self.is_down = False
+        self.gate = threading.Event()
+        self.gate.set()
+        self.batches: list[list[Record]] = []
+        self.by_key[settings.key] = self
+
+    def start(self) -> None:
+        self._check()
+
+    def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
+        self._check()
+        self.gate.wait()
+        self.batches.append(list(batch))
+        return [Rejected("poison") if one.experiment == "poison" else Verdict.ACKNOWLEDGED for one in batch]
+
+    def health(self, timeout: float) -> BackplaneHealth:  # noqa: ARG002
+        self.gate.wait()
+        return BackplaneHealth(healthy=not self.is_down, message="down" if self.is_down else "up")
+
+    def close(self, timeout: float) -> None:  # noqa: ARG002
+        self.batches.append([])
+
+    def _check(self) -> None:
+        if self.is_down:
+            raise UnavailableError("nobody is there")
+
+    @property
+    def names(self) -> list[str]:
+        return [record.experiment for batch in self.batches for record in batch]
+
+
+register_backplane("scripted", Registration(make=ScriptedBackplane, settings_type=Scripted))
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.node.nodeid)
+
+
+def scripted(name: str, plane: Plane = QUICK) -> tuple[DataPlane, ScriptedBackplane]:
+    data_plane = DataPlane(Scripted(key=name), plane=plane)
+    return data_plane, ScriptedBackplane.by_key[name]
+
+
+def outcome(experiment: str = "e") -> Outcome:
+    return Outcome(experiment, subject="s", metric="m")
+
+
+def law_holds(view: LedgerView) -> bool:
+    counts = [view.total, *view.by_type.values()]
+    lanes = view.by_backplane.values()
+    return all(one.published == one.accounted for one in counts) and all(
+        one.taken == one.in_flight + one.acknowledged + one.dropped for one in lanes
+    )
+
+
+def test_the_tour_of_the_interface() -> None:
+    """The calls of the interface page, in its order."""
+    with DataPlane(InMemory()) as plane:
+        assert (
+            plane.exposure("checkout-button", "blue", subject="user-42", tenant="acme", reason="rule:beta")
+            is Status.QUEUED
+        )
+        assert plane.outcome("checkout-button", subject="user-42", metric="revenue", value=19.99) is Status.QUEUED
+        assert plane.publish(Outcome("checkout-button", subject="user-42", metric="purchase")) is Status.QUEUED
+        assert plane.assignment("checkout-button", "red", "blue", subject="user-42") is Status.QUEUED
+        assert plane.signal("checkout-button", "custom", "look here") is Status.QUEUED
+        assert plane.error("checkout-button", "ValueError", "it broke") is Status.QUEUED
+        assert plane.flush(timeout=5.0)
+        assert plane.health().healthy
+        assert plane.health().memory_only
+        assert plane.ledger().total.acknowledged == 6
+
+
+def test_opening_starts_no_thread(tmp_path: Path) -> None:
+    """Nor does it import a client."""
+    before = threading.active_count()
+    plane = DataPlane(InMemory())
+    assert threading.active_count() == before
+    plane.publish(outcome())
+    assert threading.active_count() == before + 1
+    plane.close()
+    assert threading.active_count() == before
+
+
+def test_sampled_events_carry_their_rate() -> None:
+    """What is downstream has to weigh them."""
+    with capture_events(Plane(sampling_rate=0.999999)) as captured:
+        captured.plane.publish(outcome(), metadata={"service": "shop"}, correlation="r-1")
+        captured.plane.signal("e", "custom", "m")
+        first, second = captured.envelopes()
+        assert first.metadata == {"service": "shop", "samplingRate": 0.999999}
+        assert first.correlation_id == "r-1"
+        assert second.metadata is None
+
+
+def test_repeats_are_counted() -> None:
+    """Under `onFirstUse`."""
+    with capture_events(Plane(exposure_semantics="onFirstUse")) as captured:
+        event = Exposure("e", "v", subject="s")
+        assert [captured.plane.publish(event) for _ in range(3)] == [Status.QUEUED, Status.DUPLICATE, Status.DUPLICATE]
+        assert captured.plane.ledger().total.duplicate == 2
+        assert len(captured.payloads(EventType.EXPOSURE)) == 1
+
+
+def test_an_invalid_event_is_dropped_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """It never raises, and ten thousand of them are one line."""
+    with DataPlane(InMemory()) as plane:
+        bad = Outcome("e", subject="s", metric="m", attributes={"x": object()})
+        assert {plane.publish(bad) for _ in range(100)} == {Status.DROPPED}
+        assert plane.ledger().total.dropped == 100
+    assert len([record for record in caplog.records if "dropped" in record.message]) == 1
+
+
+def test_strict_raises() -> None:
+    """In tests, a lost event is an error."""
+    plane = DataPlane(InMemory(), strict=True)
+    with pytest.raises(InvalidEventError, match=r"Outcome cannot be published.*subjectId"):
+        plane.publish(Outcome("e", subject=1, metric="m"))  # type: ignore[arg-type]  # the mistake under test
+    plane.close()
+    with pytest.raises(PublishError):
+        plane.publish(outcome())
+    assert law_holds(plane.ledger())
+
+
+def test_a_log_handler_that_raises_does_not_reach_the_caller() -> None:
+    """Nor is the event counted twice."""
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise RuntimeError(record.msg)
+
+    handler = Broken()
+    logging.getLogger("backplane").addHandler(handler)
+    try:
+        plane = DataPlane(InMemory())
+        plane.close()
+        assert plane.publish(outcome()) is Status.DROPPED
+        assert plane.publish(Outcome("", subject="s", metric="m")) is Status.DROPPED
+    finally:
+        logging.getLogger("backplane").removeHandler(handler)
+    assert plane.ledger().total.published == plane.ledger().total.dropped == 2
+
+
+def test_what_is_no_event_is_the_callers_mistake() -> None:
+    """As a wrong argument would be."""
+    with DataPlane(InMemory()) as plane, pytest.raises(TypeError, match="publish takes an event"):
+        plane.publish({"experimentName": "e"})  # type: ignore[arg-type]  # the mistake under test
+
+
+def test_publish_after_close(caplog: pytest.LogCaptureFixture) -> None:
+    """Counted, logged, not raised; and closing again is nothing."""
+    plane = DataPlane(InMemory())
+    plane.publish(outcome())
+    plane.close()
+    plane.close()
+    assert plane.publish(outcome()) is Status.DROPPED
+    assert (plane.ledger().total.acknowledged, plane.ledger().total.dropped) == (1, 1)
+    assert "closed" in caplog.text
+
+
+def test_a_partial_batch_goes_after_the_interval(name: str) -> None:
+    """Without a flush."""
+    plane, backplane = scripted(name)
+    plane.publish(outcome("one"))
+    deadline = time.monotonic() + 5
+    while not backplane.names and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert backplane.names == ["one"]
+    plane.close()
+
+
+def test_batches_are_bounded_and_in_order(name: str) -> None:
+    """By count."""
+    plane, backplane = scripted(name, Plane(batch_size=10, flush_interval_ms=60_000))
+    names = [f"e{number}" for number in range(25)]
+    for one in names:
+        plane.publish(outcome(one))
+    assert plane.flush()
+    plane.close()
+    assert backplane.names == names
+    assert max(map(len, backplane.batches)) <= 10
+
+
+def test_a_dead_backplane_is_retried_and_nothing_is_lost(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Once, in order, when it is back; health says why it waits."""
+    plane, backplane = scripted(name)
+    backplane.is_down = True
+    for one in "abc":
+        plane.publish(outcome(one))
+    assert not plane.flush(timeout=0.3)
+    health = plane.health()
+    assert not health.healthy
+    assert health.backplanes["scripted"].details["lastError"] == "nobody is there"
+    assert plane.ledger().total.in_flight == 3
+    backplane.is_down = False
+    assert plane.flush(timeout=15)
+    assert backplane.names == ["a", "b", "c"]
+    plane.close()
+    assert len([record for record in caplog.records if "takes no events" in record.message]) == 1
+
+
+def test_a_full_queue_drops_the_newest_and_says_so(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Never silently."""
+    plane, backplane = scripted(name, msgspec.structs.replace(QUICK, max_queue_size=3))
+    backplane.gate.clear()
+    statuses = [plane.publish(outcome(str(number))) for number in range(5)]
+    assert statuses == [Status.QUEUED] * 3 + [Status.DROPPED] * 2
+    backplane.gate.set()
+    assert plane.flush()
+    assert backplane.names == ["0", "1", "2"]
+    assert plane.publish(outcome()) is Status.QUEUED
+    plane.close()
+    assert plane.ledger().total.dropped == 2
+    assert "maxQueueSize" in caplog.text
+
+
+def test_block_waits_for_room_until_its_deadline(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And then drops."""
+    monkeypatch.setattr(delivery, "BLOCK_SECONDS", 0.2)
+    plane, backplane = scripted(name, msgspec.structs.replace(QUICK, max_queue_size=1, failure_mode="block"))
+    backplane.gate.clear()
+    assert plane.publish(outcome("first")) is Status.QUEUED
+    started = time.monotonic()
+    assert plane.publish(outcome("dropped")) is Status.DROPPED
+    assert time.monotonic() - started >= 0.19
+    threading.Timer(0.05, backplane.gate.set).start()
+    assert plane.publish(outcome("second")) is Status.QUEUED
+    plane.close()
+    assert backplane.names == ["first", "second"]
+
+
+def test_poison_is_dropped_with_its_reason(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """And does not hold up what comes after it."""
+    plane, _ = scripted(name)
+    for one in ("a", "poison", "b"):
+        plane.publish(outcome(one))
+    assert plane.flush()
+    total = plane.ledger().total
+    assert (total.acknowledged, total.dropped) == (2, 1)
+    plane.close()
+    assert "rejected an event: poison" in caplog.text
+
+
+def composite(name: str) -> tuple[DataPlane, ScriptedBackplane, ScriptedBackplane]:
+    members = (
+        Member(name="all", settings=Scripted(key=name + "/all")),
+        Member(name="some", settings=Scripted(key=name + "/some"), events=(EventType.EXPOSURE, EventType.OUTCOME)),
+    )
+    plane = DataPlane(Composite(members), plane=QUICK)
+    return plane, ScriptedBackplane.by_key[name + "/all"], ScriptedBackplane.by_key[name + "/some"]
+
+
+def test_a_dead_member_does_not_hold_up_the_others(name: str) -> None:
+    """An event counts as acknowledged when all that take it have it."""
+    plane, everything, some = composite(name)
+    some.is_down = True
+    plane.publish(outcome("o"))
+    plane.error("x", "t", "m")
+    assert not plane.flush(timeout=0.3)
+    assert everything.names == ["o", "x"]
+    view = plane.ledger()
+    assert (view.total.acknowledged, view.total.in_flight) == (1, 1)
+    assert view.by_backplane["all"].acknowledged == 2
+    assert law_holds(view)
+    some.is_down = False
+    assert plane.flush(timeout=15)
+    assert some.names == ["o"]
+    assert plane.ledger().total.acknowledged == 2
+    plane.close()
+
+
+def test_close_waits_no_longer_than_its_time_and_counts_the_loss(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A hanging server cannot keep a process."""
+    plane, backplane = scripted(name)
+    plane.publish(outcome("in hand"))
+    backplane.gate.clear()
+    for _ in range(4):
+        plane.publish(outcome())
+    time.sleep(0.05)
+    started = time.monotonic()
+    plane.close()
+    assert time.monotonic() - started < 1.5
+    lost = plane.ledger().total.dropped
+    assert lost >= 4
+    assert f"{lost} undelivered events are lost" in caplog.text
+    backplane.gate.set()  # what the hanging call brings now, comes too late to be counted again
+    time.sleep(0.1)
+    assert plane.ledger().total.dropped == lost
+    assert law_holds(plane.ledger())
+
+
+def test_health_answers_within_its_time(name: str) -> None:
+    """Also when a backplane does not."""
+    plane, backplane = scripted(name)
+    backplane.gate.clear()
+    started = time.monotonic()
+    health = plane.health(timeout=0.2)
+    assert time.monotonic() - started < 1
+    assert (health.healthy, health.message) == (False, "scripted: no answer within 0.2 s")
+    backplane.gate.set()
+
+
+def test_async_twins_do_not_block_the_loop(name: str) -> None:
+    """While `aflush` waits, the loop runs."""
+    plane, backplane = scripted(name)
+    backplane.gate.clear()
+
+    async def main() -> tuple[bool, bool]:
+        async with plane:
+            plane.publish(outcome())
+            waiting = asyncio.create_task(plane.aflush(timeout=5))
+            await asyncio.sleep(0.05)
+            was_free = not waiting.done()
+            backplane.gate.set()
+            return was_free and await waiting, (await plane.ahealth()).healthy
+
+    assert asyncio.run(main()) == (True, True)
+
+
+def test_the_law_holds_at_every_moment(name: str) -> None:
+    """Eight threads publish all kinds of fates while another looks."""
+    plane = Plane(
+        max_queue_size=50, batch_size=7, flush_interval_ms=1, sampling_rate=0.9, exposure_semantics="onFirstUse"
+    )
+    data_plane, backplane = scripted(name, msgspec.structs.replace(plane, enable_error_events=False))
+    views: list[LedgerView] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            views.append(data_plane.ledger())
+
+    def publish(seed: int) -> None:
+        for number in range(300):
+            backplane.is_down = number % 50 < 5
+            data_plane.exposure("e", "v", subject=f"s{number % 40}")
+            data_plane.publish(outcome("poison" if number % 11 == seed else "e"))
+            data_plane.error("e", "t", "m")
+            data_plane.outcome("", subject=f"x{number}", metric="m")
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    publishers = [threading.Thread(target=publish, args=(seed,)) for seed in range(8)]
+    for thread in publishers:
+        thread.start()
+    for thread in publishers:
+        thread.join()
+    backplane.is_down = False
+    data_plane.flush(10)
+    data_plane.close()
+    stop.set()
+    watcher.join()
+    last = data_plane.ledger()
+    assert all(law_holds(view) for view in [*views, last])
+    assert all(a.total.published <= b.total.published for a, b in pairwise(views))
+    assert last.total.published == 8 * 300 * 4
+    assert last.total.in_flight == 0
+    assert min(last.total.sampled_out, last.total.duplicate, last.total.disabled, last.total.dropped) > 0
+
+
+def config(**changes: Any) -> FrozenConfig:
+    entry = BackplaneEntry(name="main", type="inMemory", events=tuple(EventType), options={"capacity": 5})
+    base = FrozenConfig(
+        format="experiment-backplane/runtime",
+        version=1,
+        minor_version=0,
+        digest="",
+        document_digest="",
+        data_plane=Plane(),
+        backplanes=(entry,),
+    )
+    return msgspec.structs.replace(base, **changes)
+
+
+def test_open_reads_a_frozen_config(tmp_path: Path) -> None:
+    """And publishes as it says."""
+    path = tmp_path / "runtime.json"
+    path.write_bytes(to_bytes(config()))
+    with DataPlane.open(path) as plane:
+        plane.publish(outcome())
+        assert plane.flush()
+        assert plane.ledger().by_backplane["main"].acknowledged == 1
+
+
+def entry(kind: str, **options: Any) -> tuple[BackplaneEntry, ...]:
+    return (BackplaneEntry(name="main", type=kind, events=tuple(EventType), options=options),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        ("kafak", {}, "no backplane `kafak`; there are `inMemory`, `kafka`"),
+        ("azureServiceBus", {}, "publishing to it is not part of this version yet"),
+        ("inMemory", {"capacity": 0, "capacty": 1}, "capacty: unknown option"),
+    ],
+)
+def test_open_refuses_backplanes_in_one_line(tmp_path: Path, kind: str, options: dict[str, Any], expected: str) -> None:
+    """With the file, the reason and what there is instead."""
+    path = tmp_path / "runtime.json"
+    path.write_bytes(to_bytes(config(backplanes=entry(kind, **options))))
+    with pytest.raises(ConfigError) as caught:
+        DataPlane.open(path)
+    assert expected in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_changed_by_hand_is_refused(tmp_path: Path) -> None:
+    """Its digest does not match."""
+    path = tmp_path / "runtime.json"
+    plain = json.loads(to_bytes(config()))
+    plain["dataPlane"]["samplingRate"] = 0.5
+    path.write_text(json.dumps(plain))
+    with pytest.raises(ConfigError, match="was changed after it was compiled"):
+        DataPlane.open(path)
+
+
+def test_versions_of_the_config(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A newer major one is refused, a newer minor one is a warning."""
+    path = tmp_path / "runtime.json"
+    path.write_bytes(to_bytes(config(version=2)))
+    with pytest.raises(ConfigError, match="version 2"):
+        DataPlane.open(path)
+    path.write_bytes(to_bytes(config(minor_version=9)))
+    DataPlane.open(path).close()
+    assert "minor version 9" in caplog.text
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\x00", b"[]", b"{", b"{}"])
+def test_what_is_no_config_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    """With one kind of error."""
+    path = tmp_path / "runtime.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"runtime\.json"):
+        DataPlane.open(path)
+
+
+def test_a_directory_is_no_config(tmp_path: Path) -> None:
+    """The same kind of error."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        DataPlane.open(tmp_path)
+
+
+def test_what_is_left_at_exit_is_sent() -> None:
+    """By a program that forgets to close."""
+    code = """
+import logging, sys
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+from backplane_runtime import DataPlane
+from backplane_runtime.settings import Logging
+plane = DataPlane(Logging(format="text"))
+for number in range(1000):
+    plane.outcome(f"e{number}", subject="s", metric="m")
+del plane
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert len(done.stdout.splitlines()) == 1000
+    assert not done.stderr
+
+
+def test_memory_only_is_said_once() -> None:
+    """In a process, not for each data plane."""
+    code = """
+import logging, sys
+logging.basicConfig(stream=sys.stdout, level=logging.INFO)
+from backplane_runtime import DataPlane
+from backplane_runtime.settings import InMemory
+for _ in range(2):
+    DataPlane(InMemory()).outcome("e", subject="s", metric="m")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.count("held in memory only") == 1
