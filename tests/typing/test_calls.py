@@ -27,9 +27,9 @@ def test_mistakes_are_found() -> None:
         with pytest.raises(TypeError):
             plane.exposure("checkout-button", subject="user-42")  # type: ignore[call-arg]
         with pytest.raises(TypeError):
-            plane.outcome("checkout-button", "user-42", metric="m")  # type: ignore[call-arg,misc]
+            plane.outcome("checkout-button", "user-42", metric="m")  # type: ignore[call-arg]
     with pytest.raises(TypeError):
-        Exposure("checkout-button", "blue", "user-42")  # type: ignore[call-arg,misc]
+        Exposure("checkout-button", "blue", "user-42")  # type: ignore[call-arg]
 
 
 def test_brokers_may_be_a_list() -> None:

@@ -19,10 +19,11 @@ def command(what: str) -> int:
       backplane schema document > backplane.schema.json
     """
     # Imported here: the models behind it are the slowest part of the compiler to load.
+    from backplane_compiler.handlers import registered_handlers
     from backplane_compiler.schema import json_schema
 
     made = {
-        "document": json_schema.document_schema,
+        "document": lambda: json_schema.document_schema(registered_handlers()),
         "runtime": json_schema.runtime_schema,
         "events": json_schema.events_schema,
     }[what]()

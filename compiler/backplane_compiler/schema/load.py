@@ -25,6 +25,7 @@ from backplane_compiler.schema.document import (
 from backplane_compiler.schema.options import options_model, written
 from backplane_compiler.schema.problems import Part, problems, unknown_key
 from backplane_compiler.schema.wording import found, literal, one_of
+from backplane_compiler.source.references import check_references
 from backplane_compiler.source import Mapping, Node, Path, Scalar, Sequence, dotted, lookup, span_of, to_plain
 from backplane_runtime.events import EventType
 
@@ -54,9 +55,9 @@ class _Checker:
         path = self._plane_path()
         if path is None:
             return None
-        self.diagnostics += _endless_numbers(self.tree, ())
-        beside = lookup(self.tree, path[:-1])
-        experiments, duplicates = check_catalog(beside or self.tree)
+        self.diagnostics += _endless_numbers(lookup(self.tree, path) or self.tree, path)
+        self.diagnostics += check_references(lookup(self.tree, path) or self.tree)
+        experiments, duplicates = check_catalog(lookup(self.tree, path[:-1]) or self.tree)
         self.diagnostics += duplicates
         plane = self._validated(DataPlanePart, path)
         if plane is None:

@@ -8,14 +8,19 @@ refusals are the same in all three.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+
+if TYPE_CHECKING:
+    Strings = Sequence[str]  # what a caller may give
+else:
+    Strings = tuple[str, ...]  # what settings hold
 
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?\Z", re.ASCII)
 

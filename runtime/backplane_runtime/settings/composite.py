@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backplane_runtime.events import EventType
@@ -27,7 +28,7 @@ class Composite:
         SettingsError: where there is no member, or two share a name.
     """
 
-    backplanes: tuple[Member, ...]
+    backplanes: Sequence[Member]
 
     def __post_init__(self) -> None:
         names = [member.name for member in self.backplanes]

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from backplane_runtime.events import EventType
-from backplane_runtime.settings.base import Refusal, Settings
+from backplane_runtime.settings.base import Refusal, Settings, Strings
 
 PartitionBy = Literal["experimentKey", "subjectId", "tenantId", "roundRobin"]
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
@@ -67,7 +67,7 @@ class Kafka(Settings, frozen=True, kw_only=True):
     """
 
     brokers: Annotated[
-        tuple[str, ...], Meta(min_length=1, description="Bootstrap servers, `host:port` each; a list, or one string with commas.")
+        Strings, Meta(min_length=1, description="Bootstrap servers, `host:port` each; a list, or one string with commas.")
     ]
     topic: Annotated[
         str | None, Meta(description="One topic for all events; a topic per event type where it is not set.")

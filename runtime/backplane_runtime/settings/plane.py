@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from backplane_runtime.settings.base import Refusal, Settings
+from backplane_runtime.settings.base import Refusal, Settings, Strings
 
 ExposureSemantics = Literal["onDecision", "onFirstUse", "explicit"]
 FailureMode = Literal["drop", "block", "spool"]
@@ -32,7 +32,7 @@ class PiiRedaction(Settings, frozen=True, kw_only=True):
     redact_subject_ids: Annotated[bool, Meta(description="Redact `subjectId` of every event.")] = False
     redact_tenant_ids: Annotated[bool, Meta(description="Redact `tenantId` of every event.")] = False
     redact_fields: Annotated[
-        tuple[str, ...], Meta(description="Dotted payload paths to redact, such as `attributes.email`.")
+        Strings, Meta(description="Dotted payload paths to redact, such as `attributes.email`.")
     ] = ()
     mode: Annotated[
         RedactionMode, Meta(description="`mask` writes the placeholder, `drop` removes, `pseudonymize` hashes with a key.")

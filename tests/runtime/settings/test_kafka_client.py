@@ -1,4 +1,5 @@
 """What librdkafka is handed."""
+# ruff: noqa: S106 - references and made-up words
 
 from typing import Any
 
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.runtime_only
 
 
 def test_defaults_are_written_out() -> None:
-    """librdkafka's own differ: no idempotence, topics created by a typo, a million requests in flight."""
+    """What librdkafka assumes differs: no idempotence, topics created by a typo, a million requests in flight."""
     assert client_config(Kafka(brokers=("a:9092", "b:9092"))) == {
         "bootstrap.servers": "a:9092,b:9092",
         "client.id": "experiment-backplane",
@@ -44,7 +45,11 @@ def test_round_robin_does_not_stick() -> None:
 def test_security_has_librdkafkas_names() -> None:
     """SASL and TLS; what is not set is not there."""
     security = KafkaSecurity(
-        protocol="saslSsl", mechanism="SCRAM-SHA-512", username="u", password="${env:P}", ca_file="/ca.pem"
+        protocol="saslSsl",
+        mechanism="SCRAM-SHA-512",
+        username="u",
+        password="${env:P}",
+        ca_file="/ca.pem",
     )
     assert connection_config(Kafka(brokers=("a:1",), client_id="me", security=security)) == {
         "bootstrap.servers": "a:1",
@@ -60,7 +65,11 @@ def test_security_has_librdkafkas_names() -> None:
 def test_oauthbearer_is_oidc() -> None:
     """The method that needs no callback."""
     security = KafkaSecurity(
-        protocol="saslSsl", mechanism="OAUTHBEARER", token_endpoint="https://t", client_id="c", client_secret="${env:S}"
+        protocol="saslSsl",
+        mechanism="OAUTHBEARER",
+        token_endpoint="https://t",
+        client_id="c",
+        client_secret="${env:S}",
     )
     config = connection_config(Kafka(brokers=("a:1",), security=security))
     assert config["sasl.oauthbearer.method"] == "oidc"
@@ -79,7 +88,7 @@ def test_oauthbearer_is_oidc() -> None:
     ],
 )
 def test_the_client_accepts_it(options: dict[str, Any]) -> None:
-    """librdkafka checks all of it when a producer is made."""
+    """The library checks all of it when a producer is made."""
     confluent_kafka = pytest.importorskip("confluent_kafka")
     producer = confluent_kafka.Producer({**client_config(Kafka(brokers=("127.0.0.1:1",), **options)), "log_level": 0})
     assert len(producer) == 0

@@ -1,0 +1,166 @@
+"""Every command on a good day, on the embedded default."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Backplane
+
+COMMANDS = ("init", "check", "compile", "plan", "apply", "drift", "explain", "publish", "health", "schema")
+
+
+def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file with its content and the time of its last change."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_help_names_every_command(backplane: Backplane) -> None:
+    """The first thing that a new user sees."""
+    ran = backplane("--help")
+    assert ran.code == 0
+    assert all(f"  {name} " in ran.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_with_an_example(backplane: Backplane, name: str) -> None:
+    """One can copy the example."""
+    ran = backplane(name, "--help")
+    assert ran.code == 0
+    assert f"backplane {name}" in ran.out.split("Example:")[1] or name == "publish"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "kafka", "azureServiceBus", "sqlServer", "postgresql"])
+def test_init_writes_a_document_that_compiles_without_a_word(backplane: Backplane, kind: str) -> None:
+    """A starter must not begin with a warning."""
+    assert backplane("init", "shop", "--kind", kind).code == 0
+    ran = backplane("check", "shop/backplane.yaml")
+    assert (ran.code, ran.err) == (0, "shop/backplane.yaml: ok\n")
+
+
+def test_init_never_overwrites(backplane: Backplane, tmp_path: Path) -> None:
+    """What is there stays as it is, and nothing is added beside it."""
+    (tmp_path / "backplane.yaml").write_text("mine", encoding="utf-8")
+    ran = backplane("init")
+    assert ran.code == 1
+    assert "already there" in ran.err
+    assert (tmp_path / "backplane.yaml").read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / "publish.py").exists()
+
+
+def test_compile_twice_changes_no_byte(backplane: Backplane, sqlite_document: str, tmp_path: Path) -> None:
+    """Not even the time of a file."""
+    assert backplane("compile", sqlite_document, "-o", "build").code == 0
+    first = tree(tmp_path / "build")
+    again = backplane("compile", sqlite_document, "-o", "build")
+    assert again.code == 0
+    assert "no file changed" in again.err
+    assert tree(tmp_path / "build") == first
+
+
+def test_plan_apply_plan(backplane: Backplane, sqlite_document: str) -> None:
+    """Changes needed, made, and not needed any more."""
+    assert backplane("plan", sqlite_document).code == 2
+    assert backplane("drift", sqlite_document).code == 2
+    applied = backplane("apply", sqlite_document, "--yes")
+    assert (applied.code, applied.out.splitlines()[-1]) == (0, "4 done")
+    after = backplane("plan", sqlite_document)
+    assert (after.code, after.out.splitlines()[-1]) == (0, "nothing to change")
+    assert backplane("drift", sqlite_document).code == 0
+    assert backplane("apply", sqlite_document, "--yes").code == 0
+
+
+def test_apply_asks_where_it_cannot(backplane: Backplane, sqlite_document: str, tmp_path: Path) -> None:
+    """Without a terminal and without --yes nothing happens."""
+    ran = backplane("apply", sqlite_document)
+    assert ran.code == 1
+    assert "add --yes" in ran.err
+    assert not (tmp_path / "events.db").exists()
+
+
+def test_a_saved_plan_is_executed_exactly_and_once(backplane: Backplane, sqlite_document: str) -> None:
+    """`explain` reads the same file."""
+    assert backplane("plan", sqlite_document, "-o", "plan.json").code == 2
+    assert "ExperimentEvents" in backplane("explain", "plan.json").out
+    assert backplane("apply", "plan.json", "--yes").code == 0
+    assert backplane("plan", sqlite_document).code == 0
+
+
+def test_apply_refuses_a_saved_plan_whose_world_has_moved(
+    backplane: Backplane, sqlite_document: str, tmp_path: Path
+) -> None:
+    """It says what moved, and touches nothing."""
+    assert backplane("plan", sqlite_document, "-o", "plan.json").code == 2
+    with sqlite3.connect(tmp_path / "events.db") as database:
+        database.execute('CREATE TABLE "ExperimentEvents" ("Other" TEXT)')
+    ran = backplane("apply", "plan.json", "--yes")
+    assert ran.code == 1
+    assert "sqlite.table.ExperimentEvents" in ran.err
+    with sqlite3.connect(tmp_path / "events.db") as database:
+        assert database.execute("SELECT COUNT(*) FROM sqlite_master WHERE type = 'index'").fetchone() == (0,)
+
+
+def test_what_cannot_be_applied_is_shown_as_blocked(
+    backplane: Backplane, sqlite_document: str, tmp_path: Path
+) -> None:
+    """A missing column is seen, named with the reason, and nothing is done."""
+    with sqlite3.connect(tmp_path / "events.db") as database:
+        database.execute('CREATE TABLE "ExperimentEvents" ("Id" INTEGER PRIMARY KEY AUTOINCREMENT)')
+    ran = backplane("plan", sqlite_document)
+    assert ran.code == 3
+    assert "  ! sqlite.table.ExperimentEvents" in ran.out
+    assert "column EventId" in ran.out
+    assert backplane("apply", sqlite_document, "--yes").code == 3
+
+
+def test_publish_reads_json_lines_and_prints_the_ledger(
+    backplane: Backplane, sqlite_document: str, tmp_path: Path
+) -> None:
+    """A line that is not an event is reported with its number, and the others go on."""
+    backplane("apply", sqlite_document, "--yes")
+    backplane("compile", sqlite_document, "-o", "build")
+    lines = [
+        '{"eventType": "exposure", "experimentName": "e", "variantKey": "a", "subjectId": "u"}',
+        "not json",
+        '{"eventType": "outcom", "experimentName": "e", "subjectId": "u", "metric": "m"}',
+        '{"eventType": "Outcome", "experimentName": "e", "subjectId": "u", "metric": "m", "value": 1.5}',
+    ]
+    ran = backplane("publish", "build/runtime.json", stdin="\n".join(lines))
+    assert ran.code == 1
+    assert "standard input:2:" in ran.err
+    assert "standard input:3: `eventType` must be one of exposure" in ran.err
+    assert json.loads(ran.out)["total"]["acknowledged"] == 2
+    with sqlite3.connect(tmp_path / "events.db") as database:
+        assert database.execute('SELECT COUNT(*) FROM "ExperimentEvents"').fetchone() == (2,)
+
+
+def test_health_says_what_is_missing(backplane: Backplane, sqlite_document: str) -> None:
+    """First there is no table, then all is well."""
+    backplane("compile", sqlite_document, "-o", "build")
+    assert backplane("health", "build/runtime.json").code == 1
+    backplane("apply", sqlite_document, "--yes")
+    ran = backplane("health", "build/runtime.json")
+    assert (ran.code, ran.out.split()[0]) == (0, "ok")
+
+
+def test_schema_prints_json(backplane: Backplane) -> None:
+    """Each is a JSON Schema of 2020-12."""
+    for what in ("document", "runtime"):
+        ran = backplane("schema", what)
+        assert json.loads(ran.out)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert "Exposure" in backplane("schema", "events").out
+
+
+def test_explain_knows_codes_and_their_neighbours(backplane: Backplane) -> None:
+    """A typing error gets the nearest code."""
+    assert backplane("explain", "unknown-key").code == 0
+    ran = backplane("explain", "unknown-kye")
+    assert ran.code == 1
+    assert "did you mean `unknown-key`?" in ran.err

@@ -1,0 +1,148 @@
+"""The whole story on a real broker, and the days on which there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Backplane
+from tests.servers import KafkaCluster
+
+LINE = '{"eventType": "outcome", "experimentName": "e", "subjectId": "u", "metric": "m", "value": 1}\n'
+WITHIN = 10  # seconds: the longest that a user waits to hear that nobody answers
+
+
+def document(tmp_path: Path, bootstrap: str, prefix: str) -> str:
+    """Write a document for topics of this test alone."""
+    (tmp_path / "doc.yaml").write_text(
+        json.dumps(
+            {
+                "dataPlane": {
+                    "backplane": {
+                        "type": "kafka",
+                        "options": {"brokers": [bootstrap], "topicPrefix": prefix},
+                        "provisioning": {"partitions": 2, "replicationFactor": 1},
+                    }
+                }
+            }
+        ),
+        encoding="utf-8",
+    )
+    return "doc.yaml"
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix that no other test uses."""
+    return f"t{uuid.uuid4().hex[:8]}."
+
+
+def test_document_to_events_to_empty_plan(
+    backplane: Backplane, kafka: KafkaCluster, tmp_path: Path, prefix: str
+) -> None:
+    """Plan, apply, publish, plan: the last one is empty."""
+    path = document(tmp_path, kafka.bootstrap, prefix)
+    assert backplane("plan", path).code == 2
+    applied = backplane("apply", path, "--yes")
+    assert (applied.code, applied.out.splitlines()[-1]) == (0, "5 done")
+    assert backplane("plan", path).code == 0
+    assert backplane("compile", path, "-o", "build").code == 0
+    ran = backplane("publish", "build/runtime.json", stdin=LINE * 3)
+    assert (ran.code, json.loads(ran.out)["total"]["acknowledged"]) == (0, 3)
+    assert backplane("health", "build/runtime.json").code == 0
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def http_port() -> Iterator[int]:
+    """A port where something answers that is not Kafka."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        stop = threading.Event()
+
+        def answer() -> None:
+            while not stop.is_set():
+                try:
+                    connection, _ = server.accept()
+                except TimeoutError:
+                    continue
+                with connection:
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield server.getsockname()[1]
+        stop.set()
+        thread.join()
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+@pytest.mark.parametrize("kind", ["closed_port", "silent_port", "http_port"])
+def test_nobody_answers(
+    backplane: Backplane, tmp_path: Path, prefix: str, kind: str, request: pytest.FixtureRequest
+) -> None:
+    """plan, apply, publish and health say so in one clear line, exit 1, within 10 seconds each."""
+    pytest.importorskip("confluent_kafka")
+    address = f"127.0.0.1:{request.getfixturevalue(kind)}"
+    path = document(tmp_path, address, prefix)
+    assert backplane("compile", path, "-o", "build").code == 0
+    for arguments in (
+        ("plan", path),
+        ("apply", path, "--yes"),
+        ("drift", path),
+        ("publish", "build/runtime.json", "--timeout", "4"),
+        ("health", "build/runtime.json"),
+    ):
+        started = time.monotonic()
+        ran = backplane(*arguments, stdin=LINE)
+        assert time.monotonic() - started < WITHIN, arguments
+        assert ran.code == 1, arguments
+        assert address in ran.err + ran.out, arguments
+        assert len([line for line in ran.err.splitlines() if not line.startswith("hint:")]) <= 3, ran.err
+
+
+def test_ctrl_c_in_apply_stops_after_the_running_call_and_a_second_apply_continues(
+    backplane: Backplane, kafka: KafkaCluster, tmp_path: Path, prefix: str
+) -> None:
+    """Whatever was done stays, the end says what was not, and nothing needs to be repaired."""
+    path = document(tmp_path, kafka.bootstrap, prefix)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "backplane_compiler", "apply", path, "--yes"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    process.stdout.readline()  # the plan is being shown: apply is about to begin
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert "Traceback" not in err
+    assert process.returncode in (0, 130), (out, err)
+    assert backplane("apply", path, "--yes").code == 0
+    assert backplane("plan", path).code == 0
