@@ -26,10 +26,13 @@ LEVELS = {
     "pipeline": 8,
     "build": 9,
     "providers": 9,
+    "apply_report": 9,
+    "interruption": 9,
     "apply": 10,
-    "__init__": 11,
-    "cli": 12,
-    "__main__": 13,
+    "live": 11,
+    "__init__": 12,
+    "cli": 13,
+    "__main__": 14,
 }
 # All that the compiler knows of the runtime: the frozen config with its types, the events, and what both lower to.
 CONTACT = {"config", "settings", "events", "references", "event_table"}
