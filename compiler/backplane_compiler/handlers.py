@@ -17,6 +17,7 @@ from backplane_compiler.infra.service_bus import lower_service_bus
 from backplane_compiler.infra.sql_lower import lower_sql
 from backplane_compiler.infra.state import Target
 from backplane_compiler.model.model import Model
+from backplane_compiler.rules import RULES
 from backplane_compiler.schema.document import COMPOSITE, SettingsClass
 from backplane_compiler.schema.provisioning import KafkaProvisioning, ServiceBusProvisioning, SqlProvisioning
 from backplane_runtime.settings import (
@@ -81,6 +82,12 @@ def _load_entry_points() -> None:
     for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):
         offered = point.load()
         register_handler(offered if isinstance(offered, BackplaneHandler) else offered())
+
+
+def check_with(handlers: Handlers, model: Model) -> Iterator[Diagnostic]:
+    """Yield what the built-in rules, then those of each handler, have to say about *model*."""
+    for rule in (*RULES, *(rule for name in sorted(handlers) for rule in handlers[name].rules)):
+        yield from rule(model)
 
 
 def lower_with(handlers: Handlers, model: Model) -> tuple[Target, ...]:

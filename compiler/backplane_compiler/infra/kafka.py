@@ -43,6 +43,11 @@ KAFKA_TOPIC = ResourceKind(
         ),
         **{name: PropertyRule(unit=Unit.MILLISECONDS) for name in MILLISECONDS},
         **{name: PropertyRule(unit=Unit.BYTES) for name in BYTES},
+        "cleanup.policy": PropertyRule(
+            decrease_risk="data-loss",
+            risk_reason="under another policy other records are deleted: by age and size, or all but the latest of a key",
+            source="kafka LogCleaner.java, UnifiedLog.scala#deleteOldSegments",
+        ),
         "retention.ms": _DATA_LOSS,
         "retention.bytes": PropertyRule(
             unit=Unit.BYTES,

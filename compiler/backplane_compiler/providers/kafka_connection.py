@@ -115,15 +115,22 @@ class Connection:
     def _unreachable(self) -> ProviderError:
         for code, text in _REFUSED_BY_BROKER.items():
             if code in self._errors:
-                detail = self._errors[code].rsplit("/bootstrap: ", 1)[-1]
-                return ProviderError(f"kafka {self.label}: {text}: {detail}", "see `security` in the document")
+                said = f"kafka {self.label}: {text}: {self._detail(code)}"
+                return ProviderError(said, "see `security` in the document")
         reasons = dict.fromkeys(filter(None, map(_tcp_refusal, self._servers.split(","))))
         if reasons:
             return ProviderError(f"kafka {self.label}: cannot connect: {'; '.join(reasons)}", "is the broker running?")
+        detail = self._detail(KafkaError._TRANSPORT)  # noqa: SLF001 - as above
         return ProviderError(
-            f"kafka {self.label}: something accepts connections there, but it does not answer as Kafka",
-            "check `brokers`, and `security.protocol`: a broker that expects TLS does not answer without",
+            f"kafka {self.label}: something accepts connections there, but it does not answer as Kafka"
+            + (f" ({detail})" if detail else ""),
+            "check `brokers`, and `security.protocol`: TLS and plain text do not understand each other",
         )
+
+    def _detail(self, code: int) -> str:
+        """Return what librdkafka said with *code*, without its names of threads and times."""
+        said = self._errors.get(code, "").rsplit("/bootstrap: ", 1)[-1]
+        return said.partition(" (after ")[0]
 
 
 def _tcp_refusal(server: str) -> str | None:

@@ -26,7 +26,7 @@ from backplane_compiler.plan import (
     plan_to_bytes,
 )
 from backplane_compiler.plan.freshness import moved
-from tests.compiler.plan.worlds import KINDS, LAW, states, target
+from tests.compiler.plan.worlds import KINDS, LAW, states, target, thing
 
 
 def planned(live: InfraState, wanted: InfraState) -> Plan:
@@ -103,6 +103,26 @@ def test_a_world_on_its_way_has_not_moved(live: InfraState, wanted: InfraState, 
     changes = [step.change for step in plan.steps()]
     done = data.draw(st.integers(0, len(changes)))
     assert [*moved(plan.targets[0], apply_changes(changes[:done], live))] == []
+
+
+def test_a_step_that_was_half_done_has_not_moved() -> None:
+    """A step may be several calls to its server; each value is either as it was or as it will be."""
+    live = InfraState.of([thing("x", {"partitions": 3, "retention.ms": 1, "flush.ms": 5})])
+    plan = planned(live, InfraState.of([thing("x", {"partitions": 6, "retention.ms": 2, "max.message.bytes": 7})]))
+    for values, has_moved in [
+        ({"partitions": 6, "retention.ms": 1, "flush.ms": 5}, False),
+        ({"partitions": 3, "retention.ms": 2, "flush.ms": 5, "max.message.bytes": 7}, False),
+        ({"partitions": 4, "retention.ms": 1, "flush.ms": 5}, True),
+        ({"partitions": 6, "retention.ms": 1, "flush.ms": 6}, True),
+        ({"partitions": 6, "retention.ms": 1}, True),
+    ]:
+        assert bool([*moved(plan.targets[0], InfraState.of([thing("x", values)]))]) == has_moved, values
+
+
+def test_true_is_not_one() -> None:
+    yes, one = InfraState.of([thing("x", {"sessions": True})]), InfraState.of([thing("x", {"sessions": 1})])
+    assert diff(yes, one)
+    assert diff(one, yes)
 
 
 @LAW

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from backplane_compiler.diagnostics.codes import is_registered
 from backplane_compiler.infra.state import InfraState, Value
-from backplane_compiler.plan import Acknowledgement, Delete, Obstacle, Observation, PlanOptions, build_plan
+from backplane_compiler.plan import Acknowledgement, Delete, Observation, Obstacle, PlanOptions, build_plan
 from backplane_compiler.plan.plan import parse_acknowledgement
 from backplane_compiler.plan.risks import obstacles
 from tests.compiler.plan.worlds import KINDS, target, thing
@@ -78,3 +79,8 @@ def test_an_acknowledgement_names_a_kind_and_an_address() -> None:
     for wrong in ("", "ordering", "ordering:", "all:kafka.topic.a", ":x"):
         with pytest.raises(ValueError, match="data-loss, ordering, replace, downtime, unmanaged"):
             parse_acknowledgement(wrong)
+
+
+@pytest.mark.parametrize("code", ["decrease", "not-yet", "replace", "no-provider", "ordering", "data-loss"])
+def test_every_obstacle_has_a_page(code: str) -> None:
+    assert is_registered(f"plan-{code}")

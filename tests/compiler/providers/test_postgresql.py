@@ -89,14 +89,11 @@ def test_changed_columns_and_constraints_are_seen_and_blocked(live: Live, postgr
         "CREATE INDEX ix_experiment_events_event_type_timestamp ON experiment_events (lower(event_type) DESC, timestamp)",
     )
     lines = live.drift(wanted())
-    assert [line for line in lines if "index" in line] == [
-        "postgresql.index.public.experiment_events.ix_experiment_events_event_type_timestamp: "
-        "columns is (an expression) DESC, timestamp, the document says event_type, timestamp DESC"
-    ]
+    (index,) = (line for line in lines if "index" in line)
+    assert index.endswith(": columns is (an expression) DESC, timestamp, the document says event_type, timestamp DESC")
     said = [line.partition(": ")[2] for line in lines if "table" in line.partition(": ")[0]]
     assert said == [
-        "column created_at is timestamp with time zone null, "
-        "the document says timestamp with time zone null default now()",
+        "column created_at is timestamp with time zone null, the document says timestamp with time zone null default now()",
         "column event_type is character varying(50) not null, the document says text not null",
         "column metadata_json is (none), the document says text null",
         "column payload_json is text null, the document says text not null",

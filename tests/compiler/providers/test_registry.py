@@ -31,13 +31,13 @@ from backplane_runtime.settings import InMemory, Kafka, PostgreSql, Settings, Sq
 def test_a_missing_client_ends_in_one_line_with_the_command(
     monkeypatch: pytest.MonkeyPatch, type_name: str, settings: Settings, module: str, line: str
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith(("backplane_compiler.providers.", module))]:
-        if name.split(".")[-1].startswith((type_name, "sql_tables")) or name.split(".")[0] == module:
-            monkeypatch.delitem(sys.modules, name)
+    forgotten = (module, f"backplane_compiler.providers.{type_name}")
+    for name in [name for name in sys.modules if name.startswith(forgotten)]:
+        monkeypatch.delitem(sys.modules, name)
 
     class Missing:
         def find_spec(self, name: str, *_: object) -> None:
-            if name.split(".")[0] == module:
+            if name.partition(".")[0] == module:
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])

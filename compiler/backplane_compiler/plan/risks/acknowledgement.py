@@ -12,13 +12,20 @@ from backplane_compiler.plan.change import Change, PropertyChange
 from backplane_compiler.plan.plan import Acknowledgement, Obstacle
 from backplane_compiler.plan.risks.direction import Direction, direction, ruled
 
-_REASONS: Mapping[Acknowledgement, str] = MappingProxyType(
+# The code of each risk, and what it means where the kind's table does not say it better.
+_RISKS: Mapping[Acknowledgement, tuple[str, str]] = MappingProxyType(
     {
-        Acknowledgement.DATA_LOSS: "what the new value no longer keeps is deleted and cannot be brought back",
-        Acknowledgement.ORDERING: "events with the same key may arrive in another order once",
-        Acknowledgement.REPLACE: "the resource is deleted and created anew, with what it holds",
-        Acknowledgement.DOWNTIME: "events cannot be published while this is done",
-        Acknowledgement.UNMANAGED: "somebody set this on the server and the document does not mention it",
+        Acknowledgement.DATA_LOSS: (
+            "plan-data-loss",
+            "what the new value no longer keeps is deleted and cannot be brought back",
+        ),
+        Acknowledgement.ORDERING: ("plan-ordering", "events with the same key may arrive in another order once"),
+        Acknowledgement.REPLACE: ("plan-replace", "the resource is deleted and created anew, with what it holds"),
+        Acknowledgement.DOWNTIME: ("plan-downtime", "events cannot be published while this is done"),
+        Acknowledgement.UNMANAGED: (
+            "plan-unmanaged",
+            "somebody set this on the server and the document does not mention it",
+        ),
     }
 )
 
@@ -29,9 +36,8 @@ def check(change: Change, kind: ResourceKind) -> Iterator[Obstacle]:
         risk = _risk(change.resource, item, rule)
         if risk is not None:
             needs = Acknowledgement(risk)
-            yield Obstacle(
-                code=f"plan-{needs}", message=rule.risk_reason or _REASONS[needs], needs=needs, property=item.name
-            )
+            code, reason = _RISKS[needs]
+            yield Obstacle(code=code, message=rule.risk_reason or reason, needs=needs, property=item.name)
 
 
 def _risk(resource: Resource, item: PropertyChange, rule: PropertyRule) -> str | None:
