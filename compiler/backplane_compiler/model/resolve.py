@@ -36,10 +36,11 @@ def resolve_model(
 
     *tree* is the one that *document* was read from, without secrets; *secrets* are those that `hide_secrets` took out.
     """
-    diagnostics: list[Diagnostic] = []
-    plane = _settings(Plane, document.plane, tree, document.plane_path, diagnostics)
+    builder = _Builder(tree)
+    plane = builder.settings(Plane, document.plane, document.plane_path)
     enabled = enabled_events(plane) if plane else ()
-    backplanes = [_backplane(written, enabled, tree, diagnostics) for written in document.backplanes]
+    backplanes = [builder.backplane(written, enabled) for written in document.backplanes]
+    diagnostics = builder.diagnostics
     diagnostics += check_unfinished(tree, document.plane_path)
     if plane is None or has_errors(diagnostics):
         return None, tuple(diagnostics)
@@ -64,30 +65,32 @@ def toggle_name(event_type: EventType) -> str:
     return head + "".join(word.capitalize() for word in rest)
 
 
-def _backplane(
-    written: BackplaneDocument, enabled: tuple[EventType, ...], tree: Node, diagnostics: list[Diagnostic]
-) -> Backplane | None:
-    settings = _settings(written.settings, written.options, tree, (*written.path, "options"), diagnostics)
-    if settings is None:
-        return None
-    return Backplane(
-        name=written.name,
-        type=written.type,
-        settings=settings,
-        provisioning=written.provisioning,
-        events=tuple(kind for kind in EventType if kind in enabled and kind in written.events),
-        path=written.path,
-    )
+class _Builder:
+    """Builds settings; `diagnostics` gathers what they refuse."""
 
+    def __init__(self, tree: Node) -> None:
+        self.tree = tree
+        self.diagnostics: list[Diagnostic] = []
 
-def _settings(
-    owner: type[S], options: Mapping[str, Any], tree: Node, path: Path, diagnostics: list[Diagnostic]
-) -> S | None:
-    try:
-        return from_wire(owner, options)
-    except SettingsError as error:
-        diagnostics += _refused(error.refusals, tree, path)
-        return None
+    def backplane(self, written: BackplaneDocument, enabled: tuple[EventType, ...]) -> Backplane | None:
+        settings = self.settings(written.settings, written.options, (*written.path, "options"))
+        if settings is None:
+            return None
+        return Backplane(
+            name=written.name,
+            type=written.type,
+            settings=settings,
+            provisioning=written.provisioning,
+            events=tuple(kind for kind in EventType if kind in enabled and kind in written.events),
+            path=written.path,
+        )
+
+    def settings(self, owner: type[S], options: Mapping[str, Any], path: Path) -> S | None:
+        try:
+            return from_wire(owner, options)
+        except SettingsError as error:
+            self.diagnostics += _refused(error.refusals, self.tree, path)
+            return None
 
 
 def _refused(refusals: tuple[Refusal, ...], tree: Node, path: Path) -> Iterator[Diagnostic]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from backplane_compiler.diagnostics import Diagnostic, Severity
+from backplane_compiler.diagnostics import Diagnostic, Severity, Span
 from backplane_compiler.model.model import Backplane, Model
 from backplane_compiler.source import Mapping, Node, Path, lookup
 from backplane_runtime.settings import Settings
@@ -45,14 +45,19 @@ def is_written(model: Model, path: Path) -> bool:
     return len(at(model, path)) == len(path)
 
 
-def error(model: Model, code: str, message: str, path: Path, *, hint: str | None = None) -> Diagnostic:
-    """Return an error at *path*, or at what there is of it."""
-    return Diagnostic(code, Severity.ERROR, message, model.span(at(model, path)), hint=hint)
+def place(model: Model, path: Path) -> Span:
+    """Return the place of *path* in the source, or of what there is of it."""
+    return model.span(at(model, path))
 
 
-def warning(model: Model, code: str, message: str, path: Path, *, hint: str | None = None) -> Diagnostic:
-    """Return a warning at *path*, or at what there is of it."""
-    return Diagnostic(code, Severity.WARNING, message, model.span(at(model, path)), hint=hint)
+def error(code: str, message: str, span: Span, *, hint: str | None = None) -> Diagnostic:
+    """Return an error."""
+    return Diagnostic(code, Severity.ERROR, message, span, hint=hint)
+
+
+def warning(code: str, message: str, span: Span, *, hint: str | None = None) -> Diagnostic:
+    """Return a warning."""
+    return Diagnostic(code, Severity.WARNING, message, span, hint=hint)
 
 
 def is_open(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 from backplane_compiler.diagnostics import Diagnostic
 from backplane_compiler.model.model import Model
-from backplane_compiler.rules.finding import error
+from backplane_compiler.rules.finding import error, place
 from backplane_runtime.settings import Kafka
 
 # Java producer's name -> what to do (librdkafka, CONFIGURATION.md).
@@ -42,4 +42,4 @@ def check(model: Model) -> Iterator[Diagnostic]:
                 if key in _JAVA:
                     message = f"`{key}` is a setting of the Java client; librdkafka has none of this name"
                     path = (*backplane.path, "options", "additionalConfig", key)
-                    yield error(model, "kafka-client-config", message, path, hint=_JAVA[key])
+                    yield error("kafka-client-config", message, place(model, path), hint=_JAVA[key])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backplane_compiler.diagnostics import Diagnostic
 from backplane_compiler.model.model import Model
-from backplane_compiler.rules.finding import at, error
+from backplane_compiler.rules.finding import at, error, place
 from backplane_compiler.rules.kafka_topics import topics_of
 from backplane_compiler.source import Path
 
@@ -23,5 +23,5 @@ def check(model: Model) -> Iterator[Diagnostic]:
         if path not in seen:
             message = f"`{topic.name}` is compacted and takes no record without a key, and `partitionBy: roundRobin` gives none"
             hint = "set `cleanup.policy: delete`, or a `partitionBy` that has a key"
-            yield error(model, "kafka-compaction-key", message, path, hint=hint)
+            yield error("kafka-compaction-key", message, place(model, path), hint=hint)
         seen.add(path)

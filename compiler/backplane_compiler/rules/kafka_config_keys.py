@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backplane_compiler.diagnostics import Diagnostic, nearest
 from backplane_compiler.model.model import Model
-from backplane_compiler.rules.finding import backplanes_of, error
+from backplane_compiler.rules.finding import backplanes_of, error, place
 from backplane_compiler.rules.kafka_config_table import (
     REMOVED_IN_4,
     TOPIC_CONFIGS,
@@ -27,9 +27,9 @@ def check(model: Model) -> Iterator[Diagnostic]:
         path: Path = (*backplane.path, "provisioning")
         layers = [(path, provisioning.config)]
         layers += [((*path, "topics", kind.value), other.config) for kind, other in provisioning.topics.items()]
-        for place, config in layers:
+        for layer, config in layers:
             for key, value in config.items():
-                yield from _check(model, (*place, "config", key), value, provisioning.kafka_version)
+                yield from _check(model, (*layer, "config", key), value, provisioning.kafka_version)
 
 
 def _check(model: Model, path: Path, value: ConfigValue, version: str) -> Iterator[Diagnostic]:
@@ -39,7 +39,7 @@ def _check(model: Model, path: Path, value: ConfigValue, version: str) -> Iterat
         yield _unknown(model, path, version)
     elif (expected := _refusal(allowed, value)) is not None:
         message = f"`{key}` must be {expected}, not `{_text(value)}`"
-        yield error(model, "kafka-config-value", message, path)
+        yield error("kafka-config-value", message, place(model, path))
 
 
 def _unknown(model: Model, path: Path, version: str) -> Diagnostic:
@@ -48,11 +48,14 @@ def _unknown(model: Model, path: Path, version: str) -> Diagnostic:
         other = REMOVED_IN_4[key]
         hint = f"use `{other}`" if other else "remove it"
         return error(
-            model, "kafka-config-key", f"Kafka {version} has no topic config `{key}`: it went with 4.0", path, hint=hint
+            "kafka-config-key",
+            f"Kafka {version} has no topic config `{key}`: it went with 4.0",
+            place(model, path),
+            hint=hint,
         )
     near = nearest(key, TOPIC_CONFIGS)
     hint = f"did you mean `{near[0]}`?" if near else "use one of kafka.apache.org/documentation/#topicconfigs"
-    return error(model, "kafka-config-key", f"Kafka has no topic config `{key}`", path, hint=hint)
+    return error("kafka-config-key", f"Kafka has no topic config `{key}`", place(model, path), hint=hint)
 
 
 def _refusal(allowed: Range, value: ConfigValue) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backplane_compiler.diagnostics import Diagnostic, Severity
 from backplane_compiler.model.model import Model
-from backplane_compiler.rules.finding import at, error
+from backplane_compiler.rules.finding import at, error, place
 from backplane_compiler.rules.kafka_topics import Topic, name_path, topics_of
 
 
@@ -18,7 +18,9 @@ def check(model: Model) -> Iterator[Diagnostic]:
         first = by_name.setdefault((topic.server, topic.name.replace(".", "_")), topic)
         if first.name != topic.name:
             message = f"the topics `{first.name}` and `{topic.name}` collide: a broker takes `.` and `_` for the same"
-            yield error(model, "kafka-topic-collision", message, name_path(model, topic), hint="rename one of the two")
+            yield error(
+                "kafka-topic-collision", message, place(model, name_path(model, topic)), hint="rename one of the two"
+            )
         elif first.backplane is topic.backplane and first.partitions != topic.partitions and topic.name not in noted:
             noted.add(topic.name)
             yield _two_sizes(model, first, topic)

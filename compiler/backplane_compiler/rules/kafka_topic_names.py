@@ -8,7 +8,7 @@ from typing import Final
 
 from backplane_compiler.diagnostics import Diagnostic
 from backplane_compiler.model.model import Model
-from backplane_compiler.rules.finding import error, is_open
+from backplane_compiler.rules.finding import error, is_open, place
 from backplane_compiler.rules.kafka_topics import name_path, topics_of
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]+", re.ASCII)
@@ -25,7 +25,7 @@ def check(model: Model) -> Iterator[Diagnostic]:
         seen.add(key)
         if problem is not None:
             message, hint = problem
-            yield error(model, "kafka-topic-name", message, name_path(model, topic), hint=hint)
+            yield error("kafka-topic-name", message, place(model, name_path(model, topic)), hint=hint)
 
 
 def _problem(name: str) -> tuple[str, str] | None:

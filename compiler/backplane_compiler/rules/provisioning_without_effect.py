@@ -7,8 +7,7 @@ from typing import Final
 
 from backplane_compiler.diagnostics import Diagnostic
 from backplane_compiler.model.model import Backplane, Model
-from backplane_compiler.rules.finding import is_written
-from backplane_compiler.rules.finding import warning as warn
+from backplane_compiler.rules.finding import is_written, place, warning
 from backplane_compiler.schema.provisioning import ServiceBusProvisioning, SqlProvisioning
 from backplane_compiler.source import Path, lookup, to_plain
 from backplane_runtime.settings import AzureServiceBus, PostgreSql, Sqlite
@@ -23,10 +22,10 @@ def check(model: Model) -> Iterator[Diagnostic]:
     for backplane in model.backplanes:
         path: Path = (*backplane.path, "provisioning")
         if backplane.provisioning is None and _says_something(model, path):
-            yield _warning(model, path, f"a `{backplane.type}` backplane provisions nothing")
+            yield _without_effect(model, path, f"a `{backplane.type}` backplane provisions nothing")
         for key, reason in _keys(backplane):
             if is_written(model, (*path, key)):
-                yield _warning(model, (*path, key), reason)
+                yield _without_effect(model, (*path, key), reason)
 
 
 def _keys(backplane: Backplane) -> Iterator[tuple[str, str]]:
@@ -48,7 +47,7 @@ def _of_composite(model: Model) -> Iterator[Diagnostic]:
         if "backplanes" in backplane.path:
             path: Path = (*backplane.path[: backplane.path.index("options")], "provisioning")
             if is_written(model, path):
-                yield _warning(
+                yield _without_effect(
                     model, path, "a composite provisions nothing; each of its backplanes has its own `provisioning`"
                 )
 
@@ -58,5 +57,7 @@ def _says_something(model: Model, path: Path) -> bool:
     return node is not None and bool(to_plain(node))
 
 
-def _warning(model: Model, path: Path, reason: str) -> Diagnostic:
-    return warn(model, "provisioning-without-effect", f"`{path[-1]}` has no effect: {reason}", path, hint="remove it")
+def _without_effect(model: Model, path: Path, reason: str) -> Diagnostic:
+    return warning(
+        "provisioning-without-effect", f"`{path[-1]}` has no effect: {reason}", place(model, path), hint="remove it"
+    )

@@ -8,7 +8,7 @@ from typing import Final
 from backplane_compiler.diagnostics import Diagnostic
 from backplane_compiler.model.model import Backplane, Model
 from backplane_compiler.model.resolve import enabled_events, toggle_name
-from backplane_compiler.rules.finding import at, is_written, warning
+from backplane_compiler.rules.finding import at, is_written, place, warning
 from backplane_compiler.schema.provisioning import ServiceBusProvisioning
 from backplane_compiler.source import Path
 from backplane_runtime.events import EventType
@@ -49,11 +49,10 @@ def _routes(backplane: Backplane, event_type: EventType) -> Iterator[Path]:
 def _disabled(model: Model, path: Path, event_type: EventType) -> Diagnostic:
     message = f"this is for `{event_type}` events, and `{toggle_name(event_type)}: false` switches them off"
     span = model.span(at(model, path), key=path[-1] not in ("topic", "eventType"))
-    found = warning(model, "route-disabled", message, path, hint="remove it, or switch them on")
-    return Diagnostic(found.code, found.severity, found.message, span, hint=found.hint)
+    return warning("route-disabled", message, span, hint="remove it, or switch them on")
 
 
 def _no_events(model: Model, backplane: Backplane) -> Diagnostic:
     message = f"no event reaches the backplane `{backplane.name}`: every type that it takes is switched off"
     path: Path = (*backplane.path, "events")
-    return warning(model, "no-events", message, path, hint="give it other `events`, or remove it")
+    return warning("no-events", message, place(model, path), hint="give it other `events`, or remove it")

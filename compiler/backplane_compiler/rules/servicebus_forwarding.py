@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backplane_compiler.diagnostics import Diagnostic, nearest
 from backplane_compiler.model.model import Model
-from backplane_compiler.rules.finding import backplanes_of, error, is_open, warning
+from backplane_compiler.rules.finding import backplanes_of, error, is_open, place, warning
 from backplane_compiler.rules.servicebus_entities import entities_of
 from backplane_compiler.schema.provisioning import ServiceBusProvisioning
 from backplane_compiler.source import Path
@@ -43,17 +43,20 @@ def _problems(
     if forward.sessions:
         message = f"`{forward.source}` has sessions, and messages with sessions cannot be forwarded from there"
         yield error(
-            model, "servicebus-forward-session", message, forward.path, hint="forward from an entity without sessions"
+            "servicebus-forward-session",
+            message,
+            place(model, forward.path),
+            hint="forward from an entity without sessions",
         )
         return
     if forward.target not in known:
         near = nearest(forward.target, sorted(known))
         hint = f"did you mean `{near[0]}`?" if near else "see that it is there before this document is applied"
         message = f"`{forward.target}`, where messages of `{forward.source}` go on to, is not in this document"
-        yield warning(model, "servicebus-forward-target", message, forward.path, hint=hint)
+        yield warning("servicebus-forward-target", message, place(model, forward.path), hint=hint)
     elif _goes_round(forward, edges):
         message = f"messages of `{forward.source}` come back to it through `{forward.target}`"
-        yield error(model, "servicebus-forward-cycle", message, forward.path, hint="let the chain end somewhere")
+        yield error("servicebus-forward-cycle", message, place(model, forward.path), hint="let the chain end somewhere")
 
 
 def _goes_round(forward: _Forward, edges: Mapping[tuple[str, str], str]) -> bool:

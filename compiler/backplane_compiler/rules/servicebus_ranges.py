@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from backplane_compiler.diagnostics import Diagnostic
 from backplane_compiler.model.model import Model
-from backplane_compiler.rules.finding import backplanes_of, error
+from backplane_compiler.rules.finding import backplanes_of, error, place
 from backplane_compiler.schema.provisioning import ServiceBusProvisioning
 from backplane_compiler.schema.scalars import UNLIMITED
 from backplane_compiler.source import Path
@@ -49,11 +49,11 @@ def _check(model: Model, part: BaseModel, path: Path) -> Iterator[Diagnostic]:
             continue
         if value < least or (most is not None and value > most):
             key = _alias(part, name)
-            yield error(model, "servicebus-range", f"`{key}` must be {words}", (*path, key))
+            yield error("servicebus-range", f"`{key}` must be {words}", place(model, (*path, key)))
     size: int | None = getattr(part, "max_size_in_megabytes", None)
     if size is not None and size not in _SIZES:
         message = f"`maxSizeInMegabytes` must be one of {', '.join(f'`{one}`' for one in _SIZES)}, not `{size}`"
-        yield error(model, "servicebus-range", message, (*path, "maxSizeInMegabytes"))
+        yield error("servicebus-range", message, place(model, (*path, "maxSizeInMegabytes")))
 
 
 def _alias(part: BaseModel, name: str) -> str:

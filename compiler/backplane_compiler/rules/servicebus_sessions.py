@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backplane_compiler.diagnostics import Diagnostic
 from backplane_compiler.model.model import Model
-from backplane_compiler.rules.finding import backplanes_of, error
+from backplane_compiler.rules.finding import backplanes_of, error, place
 from backplane_compiler.schema.provisioning import ServiceBusProvisioning
 from backplane_runtime.settings import AzureServiceBus
 
@@ -18,4 +18,6 @@ def check(model: Model) -> Iterator[Diagnostic]:
             if subscription.requires_session and not settings.enable_sessions:
                 message = f"the subscription `{subscription.name}` requires sessions, and messages have none"
                 path = (*backplane.path, "provisioning", "subscriptions", index, "requiresSession")
-                yield error(model, "servicebus-session", message, path, hint="set `enableSessions: true` in `options`")
+                yield error(
+                    "servicebus-session", message, place(model, path), hint="set `enableSessions: true` in `options`"
+                )

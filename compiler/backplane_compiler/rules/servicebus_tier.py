@@ -7,7 +7,7 @@ from typing import Final
 
 from backplane_compiler.diagnostics import Diagnostic
 from backplane_compiler.model.model import Backplane, Model
-from backplane_compiler.rules.finding import backplanes_of, error
+from backplane_compiler.rules.finding import backplanes_of, error, place
 from backplane_compiler.rules.servicebus_entities import Entity, entities_of
 from backplane_compiler.schema.provisioning import ServiceBusProvisioning
 from backplane_compiler.source import Path
@@ -34,7 +34,7 @@ def check(model: Model) -> Iterator[Diagnostic]:
             problems.setdefault(path, (message, tier))
     for path, (message, tier) in problems.items():
         hint = "use queues, or the tier `standard`" if tier == "basic" and "topics" in message else _HINTS[tier]
-        yield error(model, "servicebus-tier", f"the tier `{tier}` {message}", path, hint=hint)
+        yield error("servicebus-tier", f"the tier `{tier}` {message}", place(model, path), hint=hint)
 
 
 _HINTS: Final = {

@@ -7,7 +7,7 @@ from typing import Final
 
 from backplane_compiler.diagnostics import Diagnostic
 from backplane_compiler.model.model import Backplane, Model
-from backplane_compiler.rules.finding import error, is_open
+from backplane_compiler.rules.finding import error, is_open, place
 from backplane_compiler.schema.provisioning import SqlProvisioning
 from backplane_compiler.source import Path
 from backplane_runtime.event_table import Dialect, TableOptions, event_table
@@ -37,10 +37,10 @@ def _check(model: Model, backplane: Backplane, dialect: Dialect, names: dict[str
         path: Path = (*backplane.path, "options", key)
         if not name.strip() or not name.isprintable():
             message = f"`{key}` must be a name of printable characters, not `{name.encode('unicode_escape').decode()}`"
-            yield error(model, "sql-identifier", message, path, hint="use letters, digits and `_`")
+            yield error("sql-identifier", message, place(model, path), hint="use letters, digits and `_`")
         elif reserved and reserved[0] == key and name.lower().startswith(reserved[1]):
             message = f"names that start with `{reserved[1]}` belong to the database itself, as `{name}`"
-            yield error(model, "sql-identifier", message, path, hint="choose another name")
+            yield error("sql-identifier", message, place(model, path), hint="choose another name")
         elif dialect in _LIMITS and not is_open(name):
             longest = _longest(backplane, dialect, name) if key == "tableName" else name
             if _length(dialect, longest) > _LIMITS[dialect]:
@@ -49,7 +49,7 @@ def _check(model: Model, backplane: Backplane, dialect: Dialect, names: dict[str
 
 def _too_long(model: Model, path: Path, name: str, limit: str) -> Diagnostic:
     message = f"`{path[-1]}` is too long: `{name}` would have more than the {limit} that the database takes"
-    return error(model, "sql-identifier", message, path, hint="shorten it")
+    return error("sql-identifier", message, place(model, path), hint="shorten it")
 
 
 def _length(dialect: Dialect, name: str) -> int:

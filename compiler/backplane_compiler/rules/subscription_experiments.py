@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backplane_compiler.diagnostics import Diagnostic, nearest
 from backplane_compiler.model.model import Model
-from backplane_compiler.rules.finding import backplanes_of, is_open, warning
+from backplane_compiler.rules.finding import backplanes_of, is_open, place, warning
 from backplane_compiler.schema.provisioning import ServiceBusProvisioning, SubscriptionFilter
 from backplane_compiler.source import Path
 from backplane_runtime.settings import AzureServiceBus
@@ -26,17 +26,20 @@ def check(model: Model) -> Iterator[Diagnostic]:
 def _check(model: Model, wanted: SubscriptionFilter, path: Path) -> Iterator[Diagnostic]:
     experiments = {experiment.name: experiment for experiment in model.experiments}
     if wanted.experiment is not None and wanted.experiment not in experiments:
-        yield from _unknown(model, "experiment", wanted.experiment, (*path, "experiment"), tuple(experiments))
+        yield from _unknown(model, wanted.experiment, (*path, "experiment"), tuple(experiments))
         return
     chosen = (experiments[wanted.experiment],) if wanted.experiment else model.experiments
     variants = tuple(variant.key for experiment in chosen for variant in experiment.variants)
     if wanted.variant is not None and variants and wanted.variant not in variants:
-        yield from _unknown(model, "variant", wanted.variant, (*path, "variant"), variants)
+        yield from _unknown(model, wanted.variant, (*path, "variant"), variants)
 
 
-def _unknown(model: Model, what: str, word: str, path: Path, known: tuple[str, ...]) -> Iterator[Diagnostic]:
+def _unknown(model: Model, word: str, path: Path, known: tuple[str, ...]) -> Iterator[Diagnostic]:
     if is_open(word):
         return
+    what = path[-1]
     near = nearest(word, known)
     hint = f"did you mean `{near[0]}`?" if near else f"name one of the catalog, or remove the {what}"
-    yield warning(model, "unknown-experiment", f"the catalog of this document has no {what} `{word}`", path, hint=hint)
+    yield warning(
+        "unknown-experiment", f"the catalog of this document has no {what} `{word}`", place(model, path), hint=hint
+    )

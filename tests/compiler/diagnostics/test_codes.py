@@ -21,9 +21,13 @@ from backplane_compiler.diagnostics import (
 )
 from backplane_compiler.source import parse_source
 from backplane_compiler.source.references import check_references
+from backplane_runtime import settings
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-SOURCES = "\n".join(path.read_text() for path in Path(backplane_compiler.__path__[0]).rglob("*.py"))
+# Refusals of settings have codes too, and settings belong to the runtime.
+SOURCES = "\n".join(
+    path.read_text() for root in (backplane_compiler, settings) for path in Path(root.__path__[0]).rglob("*.py")
+)
 SOURCE_CODES = {
     "yaml-syntax",
     "json-syntax",
