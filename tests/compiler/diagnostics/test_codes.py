@@ -21,9 +21,12 @@ from backplane_compiler.diagnostics import (
 )
 from backplane_compiler.source import parse_source
 from backplane_compiler.source.references import check_references
+from backplane_runtime import settings
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-SOURCES = "\n".join(path.read_text() for path in Path(backplane_compiler.__path__[0]).rglob("*.py"))
+# Codes are given by the compiler, and by the settings, whose refusals the compiler shows.
+GIVERS = (Path(backplane_compiler.__path__[0]), Path(settings.__path__[0]))
+SOURCES = "\n".join(path.read_text() for giver in GIVERS for path in giver.rglob("*.py"))
 SOURCE_CODES = {
     "yaml-syntax",
     "json-syntax",
