@@ -10,7 +10,7 @@ _HINT = "backplane: the command line needs {}: pip install 'experiment-backplane
 def main() -> None:
     """Run `backplane` and exit with its code; a missing package ends in one line with the command that installs it."""
     try:
-        from backplane_compiler.cli.app import run
+        from backplane_compiler.cli.app import run  # noqa: PLC0415  inside, so that what is missing can be said
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("backplane_"):
             raise

@@ -20,7 +20,16 @@ from backplane_compiler.model.model import Model
 from backplane_compiler.rules import RULES
 from backplane_compiler.schema.document import COMPOSITE, SettingsClass
 from backplane_compiler.schema.provisioning import KafkaProvisioning, ServiceBusProvisioning, SqlProvisioning
-from backplane_runtime import settings
+from backplane_runtime.settings import (
+    AzureServiceBus,
+    InMemory,
+    Kafka,
+    Logging,
+    OpenTelemetry,
+    PostgreSql,
+    Sqlite,
+    SqlServer,
+)
 
 ENTRY_POINT_GROUP: Final = "backplane.handlers"
 
@@ -87,19 +96,19 @@ def lower_with(handlers: Handlers, model: Model) -> tuple[Target, ...]:
 
 
 _BUILT_IN: Final = (
-    BackplaneHandler(type="kafka", settings=settings.Kafka, provisioning=KafkaProvisioning, lower=lower_kafka),
+    BackplaneHandler(type="kafka", settings=Kafka, provisioning=KafkaProvisioning, lower=lower_kafka),
     BackplaneHandler(
         type="azureServiceBus",
-        settings=settings.AzureServiceBus,
+        settings=AzureServiceBus,
         provisioning=ServiceBusProvisioning,
         lower=lower_service_bus,
     ),
-    BackplaneHandler(type="sqlServer", settings=settings.SqlServer, provisioning=SqlProvisioning, lower=lower_sql),
-    BackplaneHandler(type="postgresql", settings=settings.PostgreSql, provisioning=SqlProvisioning, lower=lower_sql),
-    BackplaneHandler(type="sqlite", settings=settings.Sqlite, provisioning=SqlProvisioning, lower=lower_sql),
-    BackplaneHandler(type="inMemory", settings=settings.InMemory),
-    BackplaneHandler(type="logging", settings=settings.Logging),
-    BackplaneHandler(type="openTelemetry", settings=settings.OpenTelemetry),
+    BackplaneHandler(type="sqlServer", settings=SqlServer, provisioning=SqlProvisioning, lower=lower_sql),
+    BackplaneHandler(type="postgresql", settings=PostgreSql, provisioning=SqlProvisioning, lower=lower_sql),
+    BackplaneHandler(type="sqlite", settings=Sqlite, provisioning=SqlProvisioning, lower=lower_sql),
+    BackplaneHandler(type="inMemory", settings=InMemory),
+    BackplaneHandler(type="logging", settings=Logging),
+    BackplaneHandler(type="openTelemetry", settings=OpenTelemetry),
     BackplaneHandler(type=COMPOSITE, settings=None),
 )
 for _handler in _BUILT_IN:

@@ -39,9 +39,7 @@ def make_plan(
     """
     if compilation.frozen is None or compilation.model is None:
         raise ValueError("the document did not compile, so there is nothing to plan")
-    options = PlanOptions(
-        kinds=KINDS, document_digest=compilation.frozen.document_digest, allowed=frozenset(allow)
-    )
+    options = PlanOptions(kinds=KINDS, document_digest=compilation.frozen.document_digest, allowed=frozenset(allow))
     known = {**compilation.model.secrets, **(os.environ if environment is None else environment)}
     return observe_and_plan(compilation.infra, known, options)
 

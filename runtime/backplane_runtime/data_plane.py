@@ -9,10 +9,6 @@ parent's memory is the parent's to deliver.
 
 from __future__ import annotations
 
-import atexit
-import logging
-import os
-import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -21,13 +17,14 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import msgspec
 
 from backplane_runtime import health as health_check
+from backplane_runtime import process
 from backplane_runtime.admission import Admission
 from backplane_runtime.assembly import assemble, assembly_of
 from backplane_runtime.backplanes.api import Backplane
 from backplane_runtime.config import ConfigError, FrozenConfig, load_config
 from backplane_runtime.delivery import Delivery
 from backplane_runtime.envelope import NO_CONTEXT, Context, InvalidEventError, canonical_timestamp, encode_record
-from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
+from backplane_runtime.events import EVENTS, AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
 from backplane_runtime.health import Health
 from backplane_runtime.lane import Lane
 from backplane_runtime.ledger import Ledger, LedgerView, total
@@ -40,10 +37,7 @@ DEFAULT_TIMEOUT = 5.0  # seconds, of `flush` and `health`
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_LOGGER = logging.getLogger("backplane")
-_planes: weakref.WeakSet[DataPlane] = weakref.WeakSet()
-_unclosed: set[DataPlane] = set()  # holds those that may have events, so that none is collected with its queue
-_said_memory_only = False
+_PUBLISHABLE = tuple(EVENTS.values())
 
 
 class PublishError(Exception):
@@ -84,7 +78,7 @@ class DataPlane:
         self._redactor = self._assembly.redactor
         self._admission = Admission(self._assembly.plane, self._assembly.taken)
         self._connect()
-        _planes.add(self)
+        process.register(self)
 
     @classmethod
     def open(cls, path: str | Path, *, strict: bool = False) -> Self:
@@ -129,7 +123,7 @@ class DataPlane:
             TypeError: if *event* is not an event. Whatever else goes wrong is counted and logged, and then, with
                 `strict` only, raised as `InvalidEventError` or `PublishError`.
         """
-        if not isinstance(event, Event):
+        if not isinstance(event, _PUBLISHABLE):
             raise TypeError(f"publish takes an event such as `Exposure(…)`, not {type(event).__name__}")
         kept = False
         try:
@@ -185,7 +179,7 @@ class DataPlane:
         """
         self._closed = True
         self._delivery.close(self._assembly.plane.close_timeout_ms / 1000)
-        _unclosed.discard(self)
+        process.release(self)
 
     async def aflush(self, timeout: float = DEFAULT_TIMEOUT) -> bool:  # noqa: ASYNC109 - the twin of `flush`
         """Do what `flush` does without blocking the event loop."""
@@ -238,14 +232,15 @@ class DataPlane:
         self._is_fresh = False
         if self._closed:
             return
-        _unclosed.add(self)
+        process.hold(self)
         plane = self._assembly.plane
         if plane.failure_mode == "spool" and plane.durability != "memory":
-            _say_memory_only()
+            process.say_memory_only()
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
+        """Start anew in a forked child; called by `process`, nobody else."""
         if any(lane.is_started for lane in self._delivery.lanes):
-            _leak(self._delivery)
+            process.leak(self._delivery)
         self._notices = Notices()
         self._admission.after_fork()
         self._connect()
@@ -253,41 +248,7 @@ class DataPlane:
             self._delivery.close(0)
 
 
-def _say_memory_only() -> None:
-    global _said_memory_only  # noqa: PLW0603 - once a process
-    if not _said_memory_only:
-        _said_memory_only = True
-        _LOGGER.info("undelivered events are held in memory only: this version has no spool, a crash loses them")
-
-
-def _leak(inherited: object) -> None:
-    """Keep *inherited* for ever, beyond the end of the interpreter too.
-
-    Destroying a client in a forked child waits for threads that the child does not have (librdkafka), or says good-bye on
-    a connection that is the parent's (PostgreSQL).
-    """
-    import ctypes  # noqa: PLC0415 - only a child that inherited something open needs it
-
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
-
-
 async def _in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     import asyncio  # noqa: PLC0415 - slow to import, and who awaits has it already
 
     return await asyncio.to_thread(call, *args, **kwargs)
-
-
-def _close_all() -> None:
-    for plane in list(_unclosed):
-        plane.close()
-
-
-def _restart_in_child() -> None:
-    _unclosed.clear()
-    for plane in list(_planes):
-        plane._after_fork()  # noqa: SLF001 - this module's own
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_restart_in_child)

@@ -11,7 +11,6 @@ after that time, drop the *new* event for the backplane whose queue it is, count
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 
@@ -23,8 +22,6 @@ from backplane_runtime.notices import Notices
 from backplane_runtime.status import Status
 
 BLOCK_SECONDS = 5.0
-
-_LOGGER = logging.getLogger("backplane")
 
 
 class Delivery:
@@ -78,7 +75,9 @@ class Delivery:
         with self._ledger.lock:
             lost = sum(lane.abandon() for lane in self.lanes)
         if lost:
-            _LOGGER.warning("%d undelivered events are lost: the data plane was closed after %g s", lost, timeout)
+            self._notices.warn(
+                "lost", f"{lost} undelivered events are lost: the data plane was closed after {timeout:g} s"
+            )
         return lost
 
     def _start(self) -> None:

@@ -16,8 +16,7 @@ from confluent_kafka import Consumer
 
 from backplane_runtime import DataPlane
 from samples.demo.steps import OUT, ROOT, backplane, insist, say, show
-from tests.servers.kafka import running_kafka
-from tests.servers.requirements import ServerUnavailableError
+from tests.servers import ServerUnavailableError, running_kafka
 
 DOCUMENT = "samples/demo/kafka.yaml"
 SUBJECTS = 50_000
@@ -76,7 +75,9 @@ def publish() -> int:
             if number % 2_000 == 0:
                 plane.flush(timeout=30.0)  # a loop without a pause is faster than a broker: do not outrun the queue
         insist(plane.flush(timeout=30.0), "the events were not delivered within 30 s")
-        show(f"{plane.ledger()}\n{2 * SUBJECTS / (time.monotonic() - started):,.0f} events/s, acknowledged by the broker")
+        show(
+            f"{plane.ledger()}\n{2 * SUBJECTS / (time.monotonic() - started):,.0f} events/s, acknowledged by the broker"
+        )
     return 2 * SUBJECTS
 
 
@@ -84,7 +85,7 @@ def read_back(broker: str, expected: int) -> None:
     """Read every record of the topics, and insist that each event is there exactly once."""
     consumer = Consumer({"bootstrap.servers": broker, "group.id": "demo", "auto.offset.reset": "earliest"})
     consumer.subscribe(list(TOPICS))
-    ids: set[bytes] = set()
+    ids: set[str | bytes | None] = set()
     by_topic: Counter[str] = Counter()
     deadline = time.monotonic() + 60
     while by_topic.total() < expected and time.monotonic() < deadline:

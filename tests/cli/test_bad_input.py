@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,10 @@ import pytest
 from tests.cli.conftest import Backplane
 
 GOOD = b"dataPlane: {backplane: {type: sqlite}}\n"
+
+BOMB = b"a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
+    b"a%d: &a%d [%s]\n" % (level, level, b",".join([b"*a%d" % (level - 1)] * 10)) for level in range(1, 10)
+)
 
 CASES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "error[empty-document]"),
@@ -25,12 +31,9 @@ CASES: dict[str, tuple[bytes, str]] = {
     "duplicate key": (b"dataPlane: {backplane: {type: sqlite}}\ndataPlane: {}\n", "error[duplicate-key]"),
     "unknown type": (b"dataPlane: {backplane: {type: kafak}}\n", "did you mean `kafka`?"),
     "no backplane": (b"dataPlane: {}\n", "`dataPlane.backplane` is required"),
-    "alias bomb": (b"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
-                   b"d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n"
-                   b"f: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n"
-                   b"h: &h [*g,*g,*g,*g,*g,*g,*g,*g,*g]\n", "error["),
+    "alias bomb": (BOMB, "error["),
     "deep nesting": (b"[" * 5000, "error["),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -114,7 +117,9 @@ def test_secrets_in_clear_reach_no_output(backplane: Backplane, tmp_path: Path) 
     )
     good = (tmp_path / "doc.yaml").read_text(encoding="utf-8").replace(", tableNam: x", "")
     (tmp_path / "good.yaml").write_text(good, encoding="utf-8")
-    shown = [backplane("check", "doc.yaml", "--format", form) for form in ("text", "concise", "json", "sarif", "github")]
+    shown = [
+        backplane("check", "doc.yaml", "--format", form) for form in ("text", "concise", "json", "sarif", "github")
+    ]
     shown += [backplane("compile", "good.yaml", "-o", "build"), backplane("plan", "good.yaml", "-o", "plan.json")]
     assert shown[0].code == 1
     assert shown[5].code == 0
@@ -127,9 +132,6 @@ def test_secrets_in_clear_reach_no_output(backplane: Backplane, tmp_path: Path) 
 
 def test_two_publishers_on_one_sqlite_file(backplane: Backplane, sqlite_document: str, tmp_path: Path) -> None:
     """Both are heard in full."""
-    import sqlite3
-    from concurrent.futures import ThreadPoolExecutor
-
     backplane("apply", sqlite_document, "--yes")
     backplane("compile", sqlite_document, "-o", "build")
     line = '{"eventType": "outcome", "experimentName": "e", "subjectId": "u", "metric": "m"}\n'

@@ -107,9 +107,7 @@ def test_apply_refuses_a_saved_plan_whose_world_has_moved(
         assert database.execute("SELECT COUNT(*) FROM sqlite_master WHERE type = 'index'").fetchone() == (0,)
 
 
-def test_what_cannot_be_applied_is_shown_as_blocked(
-    backplane: Backplane, sqlite_document: str, tmp_path: Path
-) -> None:
+def test_what_cannot_be_applied_is_shown_as_blocked(backplane: Backplane, sqlite_document: str, tmp_path: Path) -> None:
     """A missing column is seen, named with the reason, and nothing is done."""
     with sqlite3.connect(tmp_path / "events.db") as database:
         database.execute('CREATE TABLE "ExperimentEvents" ("Id" INTEGER PRIMARY KEY AUTOINCREMENT)')

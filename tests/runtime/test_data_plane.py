@@ -29,7 +29,7 @@ from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, Unavaila
 from backplane_runtime.backplanes.registry import Registration, register_backplane
 from backplane_runtime.config import BackplaneEntry, FrozenConfig, to_bytes
 from backplane_runtime.envelope import Record
-from backplane_runtime.events import EventType
+from backplane_runtime.events import Event, EventType
 from backplane_runtime.ledger import LedgerView
 from backplane_runtime.settings import Composite, InMemory, Member, Plane, Settings
 from backplane_runtime.testing import capture_events
@@ -55,6 +55,7 @@ class ScriptedBackplane:
         self.gate = threading.Event()
         self.gate.set()
         self.batches: list[list[Record]] = []
+        self.slow: list[str] = []  # experiments answered with `RETRY`, once each
         self.by_key[settings.key] = self
 
     def start(self) -> None:
@@ -64,7 +65,13 @@ class ScriptedBackplane:
         self._check()
         self.gate.wait()
         self.batches.append(list(batch))
-        return [Rejected("poison") if one.experiment == "poison" else Verdict.ACKNOWLEDGED for one in batch]
+        return [self._verdict(one.experiment) for one in batch]
+
+    def _verdict(self, experiment: str) -> Verdict | Rejected:
+        if experiment in self.slow:
+            self.slow.remove(experiment)
+            return Verdict.RETRY
+        return Rejected("poison") if experiment == "poison" else Verdict.ACKNOWLEDGED
 
     def health(self, timeout: float) -> BackplaneHealth:  # noqa: ARG002
         self.gate.wait()
@@ -199,6 +206,8 @@ def test_what_is_no_event_is_the_callers_mistake() -> None:
     """As a wrong argument would be."""
     with DataPlane(InMemory()) as plane, pytest.raises(TypeError, match="publish takes an event"):
         plane.publish({"experimentName": "e"})  # type: ignore[arg-type]  # the mistake under test
+    with DataPlane(InMemory()) as plane, pytest.raises(TypeError, match="publish takes an event"):
+        plane.publish(Event("e"))
 
 
 def test_publish_after_close(caplog: pytest.LogCaptureFixture) -> None:
@@ -266,6 +275,33 @@ def test_a_full_queue_drops_the_newest_and_says_so(name: str, caplog: pytest.Log
     plane.close()
     assert plane.ledger().total.dropped == 2
     assert "maxQueueSize" in caplog.text
+
+
+def test_a_dropped_first_exposure_does_not_suppress_the_next(name: str) -> None:
+    """It would be lost for good."""
+    plane, backplane = scripted(name, msgspec.structs.replace(QUICK, max_queue_size=1, exposure_semantics="onFirstUse"))
+    backplane.gate.clear()
+    exposure = Exposure("e", "v", subject="s")
+    assert plane.publish(outcome()) is Status.QUEUED
+    assert plane.publish(exposure) is Status.DROPPED
+    backplane.gate.set()
+    assert plane.flush()
+    assert [plane.publish(exposure), plane.publish(exposure)] == [Status.QUEUED, Status.DUPLICATE]
+    plane.close()
+
+
+def test_only_what_was_not_stored_is_sent_again(name: str) -> None:
+    """And nothing overtakes it in the next batch."""
+    plane, backplane = scripted(name, msgspec.structs.replace(QUICK, batch_size=3))
+    backplane.slow = ["b"]
+    for one in "abcd":
+        plane.publish(outcome(one))
+    assert plane.flush()
+    assert backplane.names == ["a", "b", "c", "b", "d"]
+    assert plane.ledger().total.acknowledged == 4
+    assert plane.ledger().by_backplane["scripted"].acknowledged == 4
+    assert law_holds(plane.ledger())
+    plane.close()
 
 
 def test_block_waits_for_room_until_its_deadline(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,6 +376,7 @@ def test_close_waits_no_longer_than_its_time_and_counts_the_loss(name: str, capl
     backplane.gate.set()  # what the hanging call brings now, comes too late to be counted again
     time.sleep(0.1)
     assert plane.ledger().total.dropped == lost
+    assert plane.ledger().by_backplane["scripted"].in_flight == 0
     assert law_holds(plane.ledger())
 
 

@@ -41,10 +41,10 @@ class Exit(IntEnum):
 
 
 class _LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  the same
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"backplane_compiler.cli.{COMMANDS[cmd_name][0]}")
@@ -63,7 +63,7 @@ class _LazyGroup(click.Group):
             raise click.UsageError(f"there is no command `{args[0]}`{hint}", ctx)
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  the same
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
@@ -88,36 +88,40 @@ def backplane() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code; no traceback reaches the user without `--verbose`."""
     try:
-        code = backplane.main(args=list(arguments), prog_name="backplane", standalone_mode=False)
-    except click.UsageError as error:
-        complain(f"{error.format_message()}\n{_usage(error)}")
-        return Exit.ERROR
-    except click.ClickException as error:
-        complain(error.format_message())
-        return Exit.ERROR
-    except Failure as failure:
-        complain(str(failure), hint=failure.hint)
-        return failure.code
-    except (KeyboardInterrupt, click.Abort):
-        complain("interrupted")
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        _silence_stdout()
-        return Exit.ERROR
-    except Exception as error:  # noqa: BLE001  the last line of defence: a bug must not print a traceback at people
-        if "--verbose" in arguments:
+        code: int | None = backplane.main(args=list(arguments), prog_name="backplane", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:
+        if "--verbose" in arguments and _is_bug(error):
             raise
-        complain(
-            f"unexpected {type(error).__name__}; this is a bug in backplane",
-            hint="run it again with --verbose and report what it prints",
-        )
-        return Exit.ERROR
+        return _explain_end(error)
     return int(code or 0)
 
 
-def _usage(error: click.UsageError) -> str:
-    path = error.ctx.command_path if error.ctx else "backplane"
-    return f"hint: see `{path} --help`"
+def _is_bug(error: BaseException) -> bool:
+    return not isinstance(error, (click.ClickException, click.Abort, Failure, KeyboardInterrupt, BrokenPipeError))
+
+
+def _explain_end(error: BaseException) -> int:
+    """Say why a command ended early, and return its exit code."""
+    match error:
+        case Failure():
+            complain(str(error), hint=error.hint)
+            return error.code
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx else "backplane"
+            complain(error.format_message(), hint=f"see `{path} --help`")
+        case click.ClickException():
+            complain(error.format_message())
+        case KeyboardInterrupt() | click.Abort():
+            complain("interrupted")
+            return Exit.INTERRUPTED
+        case BrokenPipeError():
+            _silence_stdout()
+        case _:
+            complain(
+                f"unexpected {type(error).__name__}; this is a bug in backplane",
+                hint="run it again with --verbose and report what it prints",
+            )
+    return Exit.ERROR
 
 
 def _silence_stdout() -> None:

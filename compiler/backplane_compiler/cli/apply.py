@@ -24,7 +24,13 @@ from backplane_compiler.providers.api import ProviderError
 @click.command()
 @click.argument("document", metavar="DOC|PLAN.json")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
-@click.option("-f", "view", type=click.Choice(("text", "json")), default="text", help="Form of the progress: json is a line a step.")
+@click.option(
+    "-f",
+    "view",
+    type=click.Choice(("text", "json")),
+    default="text",
+    help="Form of the progress: json is a line a step.",
+)
 @allow_option
 @document_options
 def command(document: str, view: str, allow: tuple[str, ...], choices: Choices, *, yes: bool) -> int:

@@ -23,7 +23,7 @@ def command(directory: str, kind: str) -> int:
       backplane init shop --kind kafka
     """
     starters = files("backplane_templates") / "init"
-    wanted = {"backplane.yaml": starters / f"{kind}.yaml", "publish.py": starters / "publish.py"}
+    wanted = {"backplane.yaml": starters / f"{kind}.yaml", "publish.py": starters / "publish.py.txt"}
     folder = Path(directory)
     for name in wanted:
         if (folder / name).exists():

@@ -27,7 +27,9 @@ class Choices:
 
 _DOCUMENT = (
     click.option("--env", metavar="NAME", help="Use this entry of the document's `environments`."),
-    click.option("--overlay", "overlays", multiple=True, metavar="FILE", help="Merge FILE over the document; repeatable."),
+    click.option(
+        "--overlay", "overlays", multiple=True, metavar="FILE", help="Merge FILE over the document; repeatable."
+    ),
     click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="Form of the diagnostics."),
 )
 _OUTPUT = (

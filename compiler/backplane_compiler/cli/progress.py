@@ -18,7 +18,7 @@ def progress_for(view: str, plan: Plan) -> OnEvent:
         return _json_line
     if sys.stderr.isatty():
         return _Lines(sum(1 for _ in plan.steps()))
-    return lambda event: None
+    return _say_nothing
 
 
 def outcome_text(report: ApplyReport, view: str) -> str:
@@ -56,6 +56,10 @@ class _Lines:
         each = (time.monotonic() - self._began) / self._finished
         rest = f", about {left * each:.0f} s left" if left and left * each >= 1 else ""
         tell(f"  {word} {escaped(event.step.address)} ({self._finished} of {self._total}{rest})")
+
+
+def _say_nothing(event: Event) -> None:
+    pass
 
 
 def _json_line(event: Event) -> None:

@@ -40,7 +40,9 @@ class _Reading:
 @click.command()
 @click.argument("config", metavar="RUNTIME.json")
 @click.option("-f", "--file", "path", default="-", metavar="FILE", help="Events as JSON lines; `-` is standard input.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=8.0, help="Seconds without progress before it gives up.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0.1), default=8.0, help="Seconds without progress before it gives up."
+)
 def command(config: str, path: str, timeout: float) -> int:
     """Publish events that are JSON lines, and print the ledger.
 

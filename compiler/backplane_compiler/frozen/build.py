@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from typing import Any
 
 import msgspec
 
@@ -40,7 +42,16 @@ def freeze(model: Model, document_digest: str) -> FrozenConfig:
 
 def document_digest(tree: Node) -> str:
     """Return `sha256:…` over what *tree* says, in canonical form; *tree* is the one without secrets."""
-    return "sha256:" + hashlib.sha256(canonical_bytes(to_plain(tree))).hexdigest()
+    return "sha256:" + hashlib.sha256(canonical_bytes(_finite(to_plain(tree)))).hexdigest()
+
+
+def _finite(plain: Any) -> Any:
+    """Return *plain* with infinities and `.nan` as words: sections that we only carry may hold them, JSON may not."""
+    if isinstance(plain, dict):
+        return {key: _finite(value) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [_finite(item) for item in plain]
+    return str(plain) if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
 def _entry(backplane: Backplane) -> BackplaneEntry:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from backplane_runtime.settings import AzureServiceBus, Kafka, PostgreSql, Settings, Sqlite, SqlServer
 
 _HOST_KEYS = ("server", "data source", "address", "addr", "network address")
 _DATABASE_KEYS = ("database", "initial catalog")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
+# A reference is one part, whatever characters it is written with; the user may hold an `@`, the host may not.
+_PART = r"(?:\$\{[^}]*\}|[^/?#])"
+_URL = re.compile(rf"[\w+.-]+://(?:{_PART}*@)?(?P<host>(?:\$\{{[^}}]*\}}|[^/?#@])*)(?P<path>(?:\$\{{[^}}]*\}}|[^?#])*)")
 
 
 def server_label(settings: Settings) -> str:
@@ -63,15 +65,5 @@ def _url_label(text: str) -> str:
     """Return `host/database` of a URL, without the user and without parameters."""
     if _REFERENCE.fullmatch(text):
         return text
-    parts = urlsplit(_shielded(text))
-    host = parts.netloc.rpartition("@")[2]
-    return _unshielded(f"{host}{parts.path}" if host else parts.path.lstrip("/"))
-
-
-def _shielded(text: str) -> str:
-    # A `/`, `@` or `?` in a reference is no part of the URL around it.
-    return _REFERENCE.sub(lambda match: "\0" + match.group().encode().hex() + "\1", text)
-
-
-def _unshielded(text: str) -> str:
-    return re.sub("\0([0-9a-f]+)\1", lambda match: bytes.fromhex(match[1]).decode(), text)
+    match = _URL.match(text)
+    return (match["host"] or "") + (match["path"] or "") if match else text

@@ -25,6 +25,7 @@ _TOGGLES: Final[Mapping[EventType, str]] = MappingProxyType(
         EventType.ERROR: "enable_error_events",
     }
 )
+_VERBS: Final = ("has ", "is ", "must ", "contradicts ")
 _NO_SECRETS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -92,10 +93,17 @@ def _settings(
 def _refused(refusals: tuple[Refusal, ...], tree: Node, path: Path) -> Iterator[Diagnostic]:
     """Yield a diagnostic for each refusal, at the option that it names or, where that is not written, at its section."""
     for refusal in refusals:
-        place = (*path, *refusal.field.split("."))
-        written = lookup(tree, place) is not None
-        message = refusal.message if written else f"`{dotted(path)}`: {refusal.message}"
+        place = _written_part(tree, (*path, *refusal.field.split(".")))
+        message = refusal.message
         # A message that quotes its own option needs no path before it.
-        if written and not message.startswith("`"):
-            message = f"`{dotted(place)}` {message}"
+        if not message.startswith("`") or len(place) < len(path) + 1 + refusal.field.count("."):
+            colon = "" if message.startswith(_VERBS) else ":"
+            message = f"`{dotted(place)}`{colon} {message}"
         yield Diagnostic(refusal.code, Severity.ERROR, message, span_of(tree, place), hint=refusal.hint)
+
+
+def _written_part(tree: Node, path: Path) -> Path:
+    """Return *path* up to where the document has it."""
+    while path and lookup(tree, path) is None:
+        path = path[:-1]
+    return path

@@ -30,7 +30,8 @@ _FIELD = re.compile(
     re.IGNORECASE,
 )
 # `scheme://user:secret@host`, and `?password=secret` (libpq and SQLAlchemy take both).
-_URL = re.compile(r"^[a-z][\w+.-]*://[^/?#@:]*:(?P<url>[^/?#]*)@", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_USER = re.compile(r"[^/?#@:]*:(?P<url>[^/?#]*)@")
 _PARAMETER = re.compile(r"[?&](?P<key>password|pwd|sslpassword)=(?P<parameter>[^&]*)", re.IGNORECASE)
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -136,8 +137,9 @@ def _secrets_in(node: Scalar, key: str) -> Iterator[_Found]:
 
 def _secrets_in_text(text: str) -> Iterator[_Found]:
     """Yield the secrets of a connection string or a URL; other text has none of these forms."""
-    if match := _URL.match(text):
-        yield from _group(match, "url", "password")
+    if scheme := _SCHEME.match(text):
+        if user := _USER.match(text, scheme.end()):
+            yield from _group(user, "url", "password")
         for parameter in _PARAMETER.finditer(text):
             yield from _group(parameter, "parameter", parameter["key"])
         return

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Protocol
 
-from backplane_compiler.diagnostics import Diagnostic
+from backplane_compiler.diagnostics import Diagnostic, sort_key
 from backplane_compiler.model.model import Model
 from backplane_compiler.rules import (
     backplane_claims,
@@ -46,3 +46,18 @@ RULES: Final[tuple[Rule, ...]] = (
     routes.check,
     provisioning_without_effect.check,
 )
+
+
+class HasRules(Protocol):
+    """What this package needs to know of a handler: the rules of its own."""
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Rules that run after the built-in ones where a document has this type."""
+
+
+def check_rules(model: Model, handlers: Mapping[str, HasRules]) -> tuple[Diagnostic, ...]:
+    """Return what every rule has to say about *model*, in the order of the source."""
+    types = dict.fromkeys(backplane.type for backplane in model.backplanes)
+    own = (rule for name in types for rule in handlers[name].rules)
+    return tuple(sorted((found for rule in (*RULES, *own) for found in rule(model)), key=sort_key))

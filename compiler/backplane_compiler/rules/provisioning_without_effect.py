@@ -10,7 +10,7 @@ from backplane_compiler.model.model import Backplane, Model
 from backplane_compiler.rules.finding import is_written
 from backplane_compiler.rules.finding import warning as warn
 from backplane_compiler.schema.provisioning import ServiceBusProvisioning, SqlProvisioning
-from backplane_compiler.source import Path
+from backplane_compiler.source import Path, lookup, to_plain
 from backplane_runtime.settings import AzureServiceBus, PostgreSql, Sqlite
 
 _SQL_SERVER_ONLY: Final = ("target", "edition", "compression")
@@ -22,7 +22,7 @@ def check(model: Model) -> Iterator[Diagnostic]:
     yield from _of_composite(model)
     for backplane in model.backplanes:
         path: Path = (*backplane.path, "provisioning")
-        if backplane.provisioning is None and is_written(model, path):
+        if backplane.provisioning is None and _says_something(model, path):
             yield _warning(model, path, f"a `{backplane.type}` backplane provisions nothing")
         for key, reason in _keys(backplane):
             if is_written(model, (*path, key)):
@@ -51,6 +51,11 @@ def _of_composite(model: Model) -> Iterator[Diagnostic]:
                 yield _warning(
                     model, path, "a composite provisions nothing; each of its backplanes has its own `provisioning`"
                 )
+
+
+def _says_something(model: Model, path: Path) -> bool:
+    node = lookup(model.tree, path)
+    return node is not None and bool(to_plain(node))
 
 
 def _warning(model: Model, path: Path, reason: str) -> Diagnostic:

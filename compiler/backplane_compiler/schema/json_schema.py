@@ -146,7 +146,7 @@ def _object(properties: Schema, *, required: tuple[str, ...] = ()) -> Schema:
 
 def _tidy(schema: Any) -> Any:
     """Return *schema* without generated titles, and with what settings take besides: a list in a string, digits bare."""
-    if isinstance(schema, list):
+    if isinstance(schema, (list, tuple)):
         return [_tidy(item) for item in schema]
     if not isinstance(schema, dict):
         return schema

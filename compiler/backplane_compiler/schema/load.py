@@ -25,8 +25,8 @@ from backplane_compiler.schema.document import (
 from backplane_compiler.schema.options import options_model, written
 from backplane_compiler.schema.problems import Part, problems, unknown_key
 from backplane_compiler.schema.wording import found, literal, one_of
-from backplane_compiler.source.references import check_references
 from backplane_compiler.source import Mapping, Node, Path, Scalar, Sequence, dotted, lookup, span_of, to_plain
+from backplane_compiler.source.references import check_references
 from backplane_runtime.events import EventType
 
 M = TypeVar("M", bound=BaseModel)

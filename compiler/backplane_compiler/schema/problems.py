@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ class Part:
 def problems(error: ValidationError, part: Part) -> Iterator[Diagnostic]:
     """Yield a diagnostic for each thing that pydantic found wrong in *part*."""
     for detail in error.errors(include_url=False):
-        yield _problem(detail, part)
+        if not _is_endless(lookup(part.tree, _real_path(part.tree, (*part.path, *detail["loc"])))):
+            yield _problem(detail, part)
 
 
 def _problem(detail: ErrorDetails, part: Part) -> Diagnostic:
@@ -59,7 +61,7 @@ def _problem(detail: ErrorDetails, part: Part) -> Diagnostic:
     if kind == "extra_forbidden":
         return unknown_key(part.tree, path, known_keys(part.model, loc[:-1]))
     if kind == "missing":
-        return _missing(part.tree, (*part.path, *loc))
+        return _missing(part, loc)
     if loc and loc[-1] == _KEY_MARK:
         return _wrong_key(detail, part.tree, path)
     code, message, hint = _value_problem(detail, lookup(part.tree, path))
@@ -103,11 +105,19 @@ def _real_path(tree: Node, path: Path) -> Path:
     return real
 
 
-def _missing(tree: Node, path: Path) -> Diagnostic:
-    parent = _real_path(tree, path[:-1])
-    hint = f"add `{path[-1]}:` under `{parent[-1] if parent else path[-1]}`"
-    message = f"`{dotted((*parent, path[-1]))}` is required"
-    return Diagnostic("missing-key", Severity.ERROR, message, span_of(tree, parent, key=True), hint=hint)
+def _missing(part: Part, loc: tuple[int | str, ...]) -> Diagnostic:
+    parent = _real_path(part.tree, (*part.path, *loc[:-1]))
+    if len(parent) < len(part.path):
+        parent = part.path  # all of the part is missing, and the message says where it belongs
+    under = next((element for element in reversed(parent) if isinstance(element, str)), "")
+    message = f"`{dotted((*parent, loc[-1]))}` is required"
+    hint = f"add `{loc[-1]}:` under `{under}`"
+    return Diagnostic("missing-key", Severity.ERROR, message, span_of(part.tree, parent, key=True), hint=hint)
+
+
+def _is_endless(node: Node | None) -> bool:
+    # Infinity and `.nan` have a message of their own (`load.py`), wherever they stand.
+    return isinstance(node, Scalar) and isinstance(node.value, float) and not math.isfinite(node.value)
 
 
 def _wrong_key(detail: ErrorDetails, tree: Node, path: Path) -> Diagnostic:

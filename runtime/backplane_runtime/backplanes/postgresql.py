@@ -132,8 +132,12 @@ class PostgreSqlBackplane:
             raise self._unavailable(error) from error
         except psycopg.Error as error:  # psycopg quotes what it cannot parse, and that is a connection string
             raise UnavailableError("`url` is not a connection string that PostgreSQL understands") from error
-        milliseconds = str(self._settings.command_timeout_seconds * 1000)
-        connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
+        try:
+            milliseconds = str(self._settings.command_timeout_seconds * 1000)
+            connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
+        except psycopg.Error as error:
+            connection.close()
+            raise self._unavailable(error) from error
         return connection
 
     def _unavailable(self, error: Exception) -> UnavailableError:

@@ -84,6 +84,23 @@ def test_a_killed_connection_is_mended_without_duplicates(postgresql_url: str) -
     assert names == [f"e{number}" for number in range(20)]
 
 
+def test_a_connection_killed_in_the_middle_of_a_batch(postgresql_url: str) -> None:
+    """The batch waits for a lock when its connection dies; it is stored once, by the next one."""
+    with DataPlane(PostgreSql(url=postgresql_url, auto_migrate=True), plane=PATIENT) as plane:
+        plane.outcome("first", subject="s", metric="m")
+        assert plane.flush()
+        with psycopg.connect(postgresql_url) as connection:
+            connection.execute("LOCK TABLE experiment_events")
+            for number in range(5):
+                plane.outcome(f"e{number}", subject="s", metric="m")
+            assert not plane.flush(timeout=0.3)
+            waiting = "application_name = 'experiment-backplane' AND wait_event_type = 'Lock'"
+            killed = rows(postgresql_url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {waiting}")  # noqa: S608
+            assert killed == [(True,)]
+        assert plane.flush(timeout=15)
+    assert rows(postgresql_url, "SELECT count(*), count(DISTINCT event_id) FROM experiment_events") == [(6, 6)]
+
+
 def test_a_batch_that_was_committed_unseen_is_not_stored_twice(postgresql_url: str) -> None:
     """The connection may be lost after the commit and before its answer."""
     settings = PostgreSql(url=postgresql_url, auto_migrate=True)

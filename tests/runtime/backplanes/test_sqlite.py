@@ -98,3 +98,23 @@ def test_a_missing_variable_is_said_and_tried_again(tmp_path: Path, monkeypatch:
         monkeypatch.setenv("EVENTS_FOLDER", str(tmp_path))
         assert plane.flush(timeout=15)
     assert (tmp_path / "events.db").exists()
+
+
+def test_a_batch_is_a_transaction(tmp_path: Path) -> None:
+    """If one event cannot be stored now, none is; all are when it can."""
+    path = tmp_path / "events.db"
+    with DataPlane(Sqlite(path=str(path)), plane=Plane(close_timeout_ms=10_000)) as plane:
+        plane.outcome("first", subject="s", metric="m")
+        assert plane.flush()
+        with opened(path) as connection:
+            connection.execute(
+                "CREATE TRIGGER t BEFORE INSERT ON ExperimentEvents WHEN NEW.PayloadJson LIKE '%second%' "
+                "BEGIN SELECT RAISE(ABORT, 'not now'); END"
+            )
+            plane.outcome("before", subject="s", metric="m")
+            plane.outcome("second", subject="s", metric="m")
+            assert not plane.flush(timeout=0.3)
+            assert connection.execute("SELECT count(*) FROM ExperimentEvents").fetchone() == (1,)
+            connection.execute("DROP TRIGGER t")
+            assert plane.flush(timeout=15)
+            assert connection.execute("SELECT count(*) FROM ExperimentEvents").fetchone() == (3,)
