@@ -25,7 +25,7 @@ _SECRET_KEY = re.compile(
 _NOT_SECRET_KEY = re.compile(r"endpoint|_url|\.url|file$|location$|keyref$", re.IGNORECASE)
 # A secret inside a connection string: `key=value`, the value bare, in quotes (ADO.NET) or in braces (ODBC).
 _FIELD = re.compile(
-    r"(?:^|;)\s*(?P<key>password|pwd|sharedaccesskey|sharedaccesssignature|accountkey|access ?token)\s*=\s*"
+    r"(?:^|;)\s*(?P<key>password|pwd|sharedaccesskey|sharedaccesssignature|access ?token)\s*=\s*"
     r"(?:\"(?P<double>(?:[^\"]|\"\")*)\"|'(?P<single>(?:[^']|'')*)'|\{(?P<brace>(?:[^}]|\}\})*)\}|(?P<bare>[^;]*))",
     re.IGNORECASE,
 )

@@ -15,6 +15,7 @@ from backplane_runtime.settings import PostgreSql, Sqlite, SqlServer
 
 # PostgreSQL counts bytes (NAMEDATALEN - 1) and cuts longer names off in silence.
 _LIMITS: Final[dict[Dialect, int]] = {"sqlserver": 128, "postgresql": 63}
+_UNITS: Final[dict[Dialect, str]] = {"sqlserver": "characters", "postgresql": "bytes"}
 _RESERVED: Final[dict[Dialect, tuple[str, str]]] = {"sqlite": ("tableName", "sqlite_"), "postgresql": ("schema", "pg_")}
 
 
@@ -43,11 +44,11 @@ def _check(model: Model, backplane: Backplane, dialect: Dialect, names: dict[str
         elif dialect in _LIMITS and not is_open(name):
             longest = _longest(backplane, dialect, name) if key == "tableName" else name
             if _length(dialect, longest) > _LIMITS[dialect]:
-                yield _too_long(model, path, longest, _LIMITS[dialect])
+                yield _too_long(model, path, longest, f"{_LIMITS[dialect]} {_UNITS[dialect]}")
 
 
-def _too_long(model: Model, path: Path, name: str, limit: int) -> Diagnostic:
-    message = f"`{path[-1]}` is too long: `{name}` would have more than the {limit} characters that the database takes"
+def _too_long(model: Model, path: Path, name: str, limit: str) -> Diagnostic:
+    message = f"`{path[-1]}` is too long: `{name}` would have more than the {limit} that the database takes"
     return error(model, "sql-identifier", message, path, hint="shorten it")
 
 

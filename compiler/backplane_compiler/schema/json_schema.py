@@ -6,7 +6,7 @@ any case of enumerated words and of backplane types, and digits in quotes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -122,7 +122,7 @@ def _models(handlers: TypeSchemas) -> Iterable[type[BaseModel]]:
             yield kind.provisioning
 
 
-def _by_type(kind: str, handlers: TypeSchemas, references: dict[type[BaseModel], Schema]) -> Schema:
+def _by_type(kind: str, handlers: TypeSchemas, references: Mapping[Any, Schema]) -> Schema:
     settings, provisioning = handlers[kind].settings, handlers[kind].provisioning
     options: type[Options] = CompositeOptions if settings is None else options_model(settings)
     needed = any(field.is_required() for field in options.model_fields.values())

@@ -79,6 +79,13 @@ def test_no_false_alarm(key: str, value: str) -> None:
     assert _value(hidden, key) == value
 
 
+def test_two_secrets_in_one_string() -> None:
+    """Each gets its own variable, and the rest of the string stays where it is."""
+    hidden = _hidden("url", "postgresql://u:longer-than-its-variable-would-be-by-far@h/d?sslpassword=b&x=1")
+    safe = f"postgresql://u:${{env:{_N}_PASSWORD}}@h/d?sslpassword=${{env:{_N}_SSLPASSWORD}}&x=1"
+    assert _value(hidden, "url") == safe
+
+
 def test_two_secrets_of_one_name_get_two_variables() -> None:
     """And one secret twice gets one."""
     text = "dataPlane: { a: { password: x }, b: { password: y }, c: { password: x } }\n"

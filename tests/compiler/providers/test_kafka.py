@@ -253,7 +253,7 @@ def test_a_port_that_speaks_another_protocol(capfd: pytest.CaptureFixture[str]) 
 
 def test_tls_where_the_broker_has_none(kafka: KafkaCluster, capfd: pytest.CaptureFixture[str]) -> None:
     said = refusal(Kafka(brokers=(kafka.bootstrap,), security=KafkaSecurity(protocol="ssl")), capfd)
-    assert "does not answer as Kafka (SSL handshake failed" in said
+    assert "SSL handshake failed" in said, said
 
 
 def test_a_broker_that_does_not_want_this_user(kafka: KafkaCluster, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from backplane_compiler.diagnostics import SourceFile
@@ -12,6 +14,7 @@ from backplane_runtime import settings
 from backplane_runtime.config import Experiment, Variant
 from tests.compiler.checking import check
 
+_GOLDEN = Path(__file__).parents[2] / "golden" / "err"
 _LOGGING = "dataPlane:\n  backplane: { type: logging }\n"
 
 
@@ -33,6 +36,21 @@ def _hint(text: str) -> str | None:
 def test_hints_say_one_thing_to_do(line: str, hint: str) -> None:
     """The hint is what to write."""
     assert _hint(f"dataPlane:\n  {line}\n  backplane: {{ type: logging }}\n") == hint
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("kafka-security-typo", "did you mean `mechanism`?"),
+        ("backplane-type-typo", "did you mean `kafka`?"),
+        ("root-typo", "did you mean `dataPlane`?"),
+        ("kafka-no-options", "add `brokers:` under `options`"),
+        ("kafka-timestamp-in-4", "use `message.timestamp.before.max.ms`"),
+    ],
+)
+def test_hints_know_where_they_are(name: str, hint: str) -> None:
+    """The nearest name is one that may stand at this place."""
+    assert _hint((_GOLDEN / f"{name}.yaml").read_text(encoding="utf-8")) == hint
 
 
 def test_all_errors_of_a_document_come_at_once() -> None:
