@@ -34,6 +34,13 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         """Return the sum of all fates: what the law says equals `published`."""
         return sum(msgspec.structs.astuple(self)[1:])
 
+    def __str__(self) -> str:
+        fates = msgspec.structs.asdict(self)
+        published = fates.pop("published")
+        return f"published {published:,} = " + (
+            " + ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in fates.items() if count) or "0"
+        )
+
 
 class BackplaneCounts(msgspec.Struct, frozen=True, kw_only=True):
     """The same for one backplane, of the events that it takes: taken = in_flight + acknowledged + dropped.
@@ -54,6 +61,9 @@ class LedgerView(msgspec.Struct, frozen=True, kw_only=True):
     total: Counts
     by_type: dict[EventType, Counts]
     by_backplane: dict[str, BackplaneCounts]
+
+    def __str__(self) -> str:
+        return str(self.total)
 
 
 _FIELDS = {

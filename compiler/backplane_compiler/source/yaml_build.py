@@ -170,8 +170,8 @@ class TreeBuilder:
             message = f"this alias nests deeper than {limits.MAX_DEPTH} levels"
             self._report("too-deep", message, span, labels=(Label(anchor.node.span, "this is repeated"),))
             raise StopReadingError
-        frame = self._frames[-1]
-        if frame.is_mapping and not frame.value_is_next and isinstance(anchor.node, Scalar):
+        frame = self._frames[-1] if self._frames else None  # a document may be nothing but an alias
+        if frame and frame.is_mapping and not frame.value_is_next and isinstance(anchor.node, Scalar):
             self._set_key(frame, anchor.node.text, span)
         else:
             self._add(replace(anchor.node, alias=span), anchor.size, anchor.height)

@@ -253,11 +253,11 @@ def test_a_port_that_speaks_another_protocol(capfd: pytest.CaptureFixture[str]) 
 
 def test_tls_where_the_broker_has_none(kafka: KafkaCluster, capfd: pytest.CaptureFixture[str]) -> None:
     said = refusal(Kafka(brokers=(kafka.bootstrap,), security=KafkaSecurity(protocol="ssl")), capfd)
-    assert "does not answer as Kafka (SSL handshake failed" in said
+    assert "SSL handshake failed" in said, said
 
 
 def test_a_broker_that_does_not_want_this_user(kafka: KafkaCluster, capfd: pytest.CaptureFixture[str]) -> None:
-    security = KafkaSecurity(protocol="saslPlaintext", mechanism="PLAIN", username="u", password="hush")  # noqa: S106
+    security = KafkaSecurity(protocol="saslPlaintext", mechanism="PLAIN", username="u", password="hush")
     said = refusal(Kafka(brokers=(kafka.bootstrap,), security=security), capfd)
     assert said.startswith(f"kafka {kafka.bootstrap}: the broker refuses the credentials: SASL PLAIN")
     assert "hush" not in said
@@ -266,7 +266,7 @@ def test_a_broker_that_does_not_want_this_user(kafka: KafkaCluster, capfd: pytes
 def test_the_client_gets_the_connection_and_nothing_of_producing() -> None:
     settings = Kafka(
         brokers=("a:1", "b:2"),
-        security=KafkaSecurity(protocol="saslSsl", mechanism="SCRAM-SHA-512", username="u", password="${env:PW}"),  # noqa: S106 - a reference
+        security=KafkaSecurity(protocol="saslSsl", mechanism="SCRAM-SHA-512", username="u", password="${env:PW}"),
         additional_config={"socket.keepalive.enable": True, "queue.buffering.max.messages": 7},
     )
     assert admin_config(settings, {"PW": "p"}) == {

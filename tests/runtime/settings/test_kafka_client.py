@@ -1,5 +1,5 @@
 """What librdkafka is handed."""
-# ruff: noqa: S106 - references and made-up words
+
 
 from typing import Any
 
