@@ -24,16 +24,9 @@ from backplane_compiler.source.references import check_references
 from backplane_runtime import settings
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-<<<<<<< HEAD
-# Refusals of settings have codes too, and settings belong to the runtime.
-SOURCES = "\n".join(
-    path.read_text() for root in (backplane_compiler, settings) for path in Path(root.__path__[0]).rglob("*.py")
-)
-=======
 # Codes are given by the compiler, and by the settings, whose refusals the compiler shows.
 GIVERS = (Path(backplane_compiler.__path__[0]), Path(settings.__path__[0]))
 SOURCES = "\n".join(path.read_text() for giver in GIVERS for path in giver.rglob("*.py"))
->>>>>>> main
 SOURCE_CODES = {
     "yaml-syntax",
     "json-syntax",
