@@ -1,4 +1,4 @@
-"""Documents with what the compiler says about them, one folder of cases; `UPDATE_GOLDEN=1` rewrites the answers."""
+"""Documents with what the compiler says about them, one folder of cases; `BACKPLANE_UPDATE_GOLDEN=1` rewrites the answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_bad_documents_get_exactly_these_diagnostics(path: Path) -> None:
     """Code, place and text of each diagnostic are those of the `.out` file."""
     answer = path.with_suffix(".out")
     out = check(path.read_text(encoding="utf-8"), name=path.name).out
-    if os.environ.get("UPDATE_GOLDEN"):
+    if os.environ.get("BACKPLANE_UPDATE_GOLDEN"):
         answer.write_text(out, encoding="utf-8")
     assert out
     assert out == answer.read_text(encoding="utf-8")

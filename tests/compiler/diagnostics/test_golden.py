@@ -1,6 +1,6 @@
 """The text that people see: each document in `golden/` against the file of the same name that ends in `.txt`.
 
-`UPDATE_GOLDEN=1 pytest` writes the files anew; the change is then read in review.
+`BACKPLANE_UPDATE_GOLDEN=1 pytest` writes the files anew; the change is then read in review.
 """
 
 from __future__ import annotations
@@ -25,6 +25,6 @@ def test_text_of(path: Path) -> None:
 
 
 def check_golden(path: Path, text: str) -> None:
-    if "UPDATE_GOLDEN" in os.environ:
+    if "BACKPLANE_UPDATE_GOLDEN" in os.environ:
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
