@@ -119,7 +119,9 @@ def _parse_json(raw: bytes, name: str) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"{name}: is not JSON: {error}") from error
     if not isinstance(plain, dict) or plain.get("format") != FORMAT:
-        raise ConfigError(f"{name}: is not a frozen config (`format` is not `{FORMAT}`); pass the `runtime.json` of a build")
+        raise ConfigError(
+            f"{name}: is not a frozen config (`format` is not `{FORMAT}`); pass the `runtime.json` of a build"
+        )
     return plain
 
 
@@ -131,4 +133,6 @@ def _check_version(plain: dict[str, Any], name: str) -> None:
             "install the experiment-backplane that compiled it, or compile again"
         )
     if isinstance(minor, int) and minor > MINOR_VERSION:
-        _LOGGER.warning("%s: is of minor version %s, this runtime knows %s; newer keys are ignored", name, minor, MINOR_VERSION)
+        _LOGGER.warning(
+            "%s: is of minor version %s, this runtime knows %s; newer keys are ignored", name, minor, MINOR_VERSION
+        )

@@ -52,7 +52,9 @@ def _value(match: re.Match[str], variables: Mapping[str, str]) -> str:
         return variables[name]
     if match["default"] is not None:
         return match["default"]
-    raise UnresolvedReferenceError(f"the environment variable `{name}` is not set; set it, or give `${{env:{name}:-default}}`")
+    raise UnresolvedReferenceError(
+        f"the environment variable `{name}` is not set; set it, or give `${{env:{name}:-default}}`"
+    )
 
 
 def _file_text(path: str) -> str:

@@ -67,7 +67,8 @@ class Kafka(Settings, frozen=True, kw_only=True):
     """
 
     brokers: Annotated[
-        Strings, Meta(min_length=1, description="Bootstrap servers, `host:port` each; a list, or one string with commas.")
+        Strings,
+        Meta(min_length=1, description="Bootstrap servers, `host:port` each; a list, or one string with commas."),
     ]
     topic: Annotated[
         str | None, Meta(description="One topic for all events; a topic per event type where it is not set.")
@@ -78,11 +79,11 @@ class Kafka(Settings, frozen=True, kw_only=True):
     topics: Annotated[
         dict[EventType, str], Meta(description="Topic by event type; the others keep their default name.")
     ] = msgspec.field(default_factory=dict)
-    partition_by: Annotated[PartitionBy, Meta(description="What the record's key is; `roundRobin` has none.")] = "experimentKey"
+    partition_by: Annotated[PartitionBy, Meta(description="What the record's key is; `roundRobin` has none.")] = (
+        "experimentKey"
+    )
     batch_size: Annotated[int, Meta(ge=1, le=1_000_000, description="Events handed to the client at once.")] = 500
-    linger_ms: Annotated[
-        int, Meta(ge=0, le=900_000, description="How long the client waits for a fuller batch.")
-    ] = 100
+    linger_ms: Annotated[int, Meta(ge=0, le=900_000, description="How long the client waits for a fuller batch.")] = 100
     enable_idempotence: Annotated[
         bool, Meta(description="The broker drops repeats of a retried batch, and order is kept across retries.")
     ] = True

@@ -33,8 +33,9 @@ class OpenTelemetry(Settings, frozen=True, kw_only=True):
 
     signal: Annotated[Signal, Meta(description="Log events, spans, or both.")] = "logs"
     endpoint: Annotated[
-        str | None, Meta(description="OTLP end point; as the OpenTelemetry environment variables say where it is not set.")
+        str | None,
+        Meta(description="OTLP end point; as the OpenTelemetry environment variables say where it is not set."),
     ] = None
-    headers: Annotated[
-        dict[str, str], Meta(description="OTLP headers; secrets by reference.")
-    ] = msgspec.field(default_factory=dict)
+    headers: Annotated[dict[str, str], Meta(description="OTLP headers; secrets by reference.")] = msgspec.field(
+        default_factory=dict
+    )

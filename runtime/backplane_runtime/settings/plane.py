@@ -35,7 +35,8 @@ class PiiRedaction(Settings, frozen=True, kw_only=True):
         Strings, Meta(description="Dotted payload paths to redact, such as `attributes.email`.")
     ] = ()
     mode: Annotated[
-        RedactionMode, Meta(description="`mask` writes the placeholder, `drop` removes, `pseudonymize` hashes with a key.")
+        RedactionMode,
+        Meta(description="`mask` writes the placeholder, `drop` removes, `pseudonymize` hashes with a key."),
     ] = "mask"
     placeholder: Annotated[str, Meta(description="What `mask` writes.")] = "[redacted]"
     key_ref: Annotated[
@@ -72,7 +73,10 @@ class Plane(Settings, frozen=True, kw_only=True):
         Meta(description="`onFirstUse` publishes the first exposure of a subject to a variant and counts the repeats."),
     ] = "onDecision"
     sampling_rate: Annotated[
-        float, Meta(ge=0, le=1, description="Share of subjects whose events are published; a subject's events share one fate.")
+        float,
+        Meta(
+            ge=0, le=1, description="Share of subjects whose events are published; a subject's events share one fate."
+        ),
     ] = 1.0
     batch_size: Annotated[
         int, Meta(ge=1, description="Events handed to a backplane at once; a backplane's own `batchSize` wins.")

@@ -35,19 +35,21 @@ class AzureServiceBus(Settings, frozen=True, kw_only=True):
     fully_qualified_namespace: Annotated[
         str | None, Meta(description="`NAME.servicebus.windows.net`, for passwordless access with `credential`.")
     ] = None
-    credential: Annotated[Credential, Meta(description="Which Azure identity, with `fullyQualifiedNamespace`.")] = "default"
+    credential: Annotated[Credential, Meta(description="Which Azure identity, with `fullyQualifiedNamespace`.")] = (
+        "default"
+    )
     queue_name: Annotated[str | None, Meta(description="One queue for all events (one consumer).")] = None
     topic_name: Annotated[str | None, Meta(description="One topic for all events (many subscribers).")] = None
     use_type_specific_destinations: Annotated[bool, Meta(description="An entity per event type.")] = False
-    destination_kind: Annotated[
-        DestinationKind, Meta(description="What the entities per event type are.")
-    ] = "queue"
+    destination_kind: Annotated[DestinationKind, Meta(description="What the entities per event type are.")] = "queue"
     entity_prefix: Annotated[str | None, Meta(description="Put before each of the five names.")] = None
     entities: Annotated[
         dict[EventType, str], Meta(description="Entity by event type; the others keep their default name.")
     ] = msgspec.field(default_factory=dict)
     batch_size: Annotated[int, Meta(ge=1, le=10_000, description="Events handed to the client at once.")] = 100
-    max_retry_attempts: Annotated[int, Meta(ge=0, le=100, description="Retries of one send, with exponential back-off.")] = 3
+    max_retry_attempts: Annotated[
+        int, Meta(ge=0, le=100, description="Retries of one send, with exponential back-off.")
+    ] = 3
     message_time_to_live_minutes: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="Life of a message in minutes; the entity's own where it is not set."),
@@ -56,7 +58,8 @@ class AzureServiceBus(Settings, frozen=True, kw_only=True):
     session_strategy: Annotated[SessionStrategy, Meta(description="What a session is.")] = "experimentKey"
     client_id: Annotated[str | None, Meta(description="Name of this client in the service's logs.")] = None
     packing: Annotated[
-        Packing, Meta(description="Many events in one message: where nothing needs one event a message, always, or never.")
+        Packing,
+        Meta(description="Many events in one message: where nothing needs one event a message, always, or never."),
     ] = "auto"
 
     def entity_for(self, event_type: EventType) -> str:

@@ -8,9 +8,7 @@ from msgspec import Meta
 
 from backplane_runtime.settings.base import Settings
 
-IdempotencyFlag = Annotated[
-    bool, Meta(description="Each event id is stored once; `false` is the unchecked fast path.")
-]
+IdempotencyFlag = Annotated[bool, Meta(description="Each event id is stored once; `false` is the unchecked fast path.")]
 TimeoutSeconds = Annotated[int, Meta(ge=1, le=86_400, description="How long one statement may take, in seconds.")]
 BatchSize = Annotated[int, Meta(ge=1, le=100_000, description="Events in one transaction.")]
 TableName = Annotated[str, Meta(min_length=1, max_length=128, description="Name of the event table.")]
@@ -21,13 +19,16 @@ class SqlServer(Settings, frozen=True, kw_only=True):
     """Publish to a table in SQL Server or Azure SQL."""
 
     connection_string: Annotated[
-        str, Meta(min_length=1, description="ADO.NET, ODBC or SQLAlchemy URL form; the password belongs in a reference.")
+        str,
+        Meta(min_length=1, description="ADO.NET, ODBC or SQLAlchemy URL form; the password belongs in a reference."),
     ]
     schema: SchemaName = "dbo"
     table_name: TableName = "ExperimentEvents"
     batch_size: BatchSize = 100
     enable_idempotency: IdempotencyFlag = True
-    auto_migrate: Annotated[bool, Meta(description="Create or upgrade the table at start; never in production.")] = False
+    auto_migrate: Annotated[bool, Meta(description="Create or upgrade the table at start; never in production.")] = (
+        False
+    )
     command_timeout_seconds: TimeoutSeconds = 30
 
 
@@ -35,7 +36,8 @@ class PostgreSql(Settings, frozen=True, kw_only=True):
     """Publish to a table in PostgreSQL."""
 
     url: Annotated[
-        str, Meta(min_length=1, description="`postgresql://user:${env:NAME}@host/db`; the password belongs in a reference.")
+        str,
+        Meta(min_length=1, description="`postgresql://user:${env:NAME}@host/db`; the password belongs in a reference."),
     ]
     schema: SchemaName = "public"
     table_name: TableName = "experiment_events"

@@ -1,6 +1,5 @@
 """What librdkafka is handed."""
 
-
 from typing import Any
 
 import pytest
