@@ -50,8 +50,10 @@ def _publish() -> float:
 
 
 def _log() -> float:
-    logger = logging.Logger("bench", logging.INFO)
-    logger.addHandler(logging.handlers.QueueHandler(queue.SimpleQueue()))
+    logger = logging.getLogger("tests.benchmarks")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [logging.handlers.QueueHandler(queue.SimpleQueue())]
     started = time.thread_time()
     for _ in range(EVENTS):
         logger.info("outcome %s %s %s %s", "checkout-button", "user-42", "revenue", 19.99)
