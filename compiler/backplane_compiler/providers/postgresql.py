@@ -13,8 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 from backplane_compiler.infra.state import InfraState
 from backplane_compiler.plan.change import Change
 from backplane_compiler.providers.api import Identity, Provider, ProviderError
-from backplane_compiler.providers.postgresql_catalog import read_table
-from backplane_compiler.providers.sql_tables import not_shown, observe_tables, statements
+from backplane_compiler.providers.postgresql_catalog import PostgreSqlCatalog
+from backplane_compiler.providers.sql_tables import not_shown, observe_tables, schemas, statements
 from backplane_runtime.event_table import quoted
 from backplane_runtime.references import UnresolvedReferenceError, resolve_text
 from backplane_runtime.settings import PostgreSql, Settings
@@ -80,7 +80,7 @@ class PostgreSqlProvider:
     def observe(self, desired: InfraState) -> InfraState:
         """Return the tables and indexes of *desired* that exist."""
         with self._cursor() as cursor:
-            return observe_tables(desired, lambda place: read_table(cursor, place))
+            return observe_tables(desired, PostgreSqlCatalog(cursor))
 
     def apply(self, changes: Sequence[Change]) -> Mapping[str, ProviderError]:
         """Create tables and indexes, all of *changes* or none, and their schema where it is missing."""
@@ -92,10 +92,8 @@ class PostgreSqlProvider:
                 [str(_LOCK_MILLISECONDS)],
             )
             cursor.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
-            cursor.execute("SELECT pg_catalog.to_regnamespace(%s) IS NULL", [quoted(self._schema)])
-            # Not `IF NOT EXISTS` alone: that asks for a right on the database even where there is nothing to do.
-            if _one(cursor)[0]:
-                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._schema)}".encode())
+            for schema in schemas(changes):
+                _create_schema(cursor, schema)
             for statement in script:
                 cursor.execute(statement.encode())
         return not_shown(changes, self.observe(InfraState.of(change.resource for change in changes)))
@@ -128,6 +126,13 @@ class PostgreSqlProvider:
             "SELECT pg_catalog.set_config('statement_timeout', %s, false)", [str(_STATEMENT_MILLISECONDS)]
         )
         return connection
+
+
+def _create_schema(cursor: psycopg.Cursor[Any], schema: str) -> None:
+    cursor.execute("SELECT pg_catalog.to_regnamespace(%s) IS NULL", [quoted(schema)])
+    # Not `IF NOT EXISTS` alone: that asks for a right on the database even where there is nothing to do.
+    if _one(cursor)[0]:
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}".encode())
 
 
 def _one(cursor: psycopg.Cursor[Any]) -> Any:

@@ -13,7 +13,7 @@ from backplane_compiler.infra.state import InfraState
 from backplane_compiler.plan.change import Change
 from backplane_compiler.providers.api import Identity, Provider, ProviderError
 from backplane_compiler.providers.sql_tables import not_shown, observe_tables, statements
-from backplane_compiler.providers.sqlite_catalog import read_table
+from backplane_compiler.providers.sqlite_catalog import SqliteCatalog
 from backplane_runtime.references import UnresolvedReferenceError, resolve_text
 from backplane_runtime.settings import Settings, Sqlite
 
@@ -53,7 +53,7 @@ class SqliteProvider:
         if not self._path.exists():
             return InfraState()
         with self._connection("ro") as connection:
-            return observe_tables(desired, lambda place: read_table(connection, place[1]))
+            return observe_tables(desired, SqliteCatalog(connection))
 
     def apply(self, changes: Sequence[Change]) -> Mapping[str, ProviderError]:
         """Create tables and indexes, all of *changes* or none."""

@@ -84,10 +84,9 @@ def test_an_index_that_differs_is_seen_and_blocked(live: Live, path: Path) -> No
     plan = live.plan(wanted())
     assert plan.is_blocked
     assert [line.partition(": ")[2] for line in live.drift(wanted())] == [
-        "columns is CorrelationId DESC, the document says CorrelationId",
+        "columns is unique (CorrelationId DESC), the document says CorrelationId",
         "rows is all rows, the document says where CorrelationId IS NOT NULL",
     ]
-    assert [each.name for each in plan.targets[0].unmanaged] == ["unique"]
 
 
 def test_a_changed_table_is_seen_and_blocked_with_the_reason(live: Live, path: Path) -> None:
@@ -121,19 +120,38 @@ def test_a_table_that_appears_between_plan_and_apply_is_refused(live: Live, path
         live.apply(plan)
 
 
-def test_a_name_that_is_taken_by_something_else_is_said(live: Live, path: Path) -> None:
-    """In SQLite indexes share one space of names, so `IF NOT EXISTS` is silent where another table has this one."""
-    execute(path, "CREATE TABLE other (x)", 'CREATE INDEX "IX_ExperimentEvents_Timestamp" ON other (x)')
-    report = live.apply(live.plan(wanted()))
-    (failed,) = (result for result in report.results if result.reason)
-    assert failed.address.endswith("IX_ExperimentEvents_Timestamp")
-    assert "something of this name exists and is different" in str(failed.reason)
+@pytest.mark.parametrize(
+    ("ddl", "owner"),
+    [
+        ('CREATE INDEX "ix_experimentevents_TIMESTAMP" ON other (x)', "index of other"),
+        ('CREATE TABLE "IX_ExperimentEvents_Timestamp" (x)', "table"),
+        ('CREATE VIEW "IX_ExperimentEvents_Timestamp" AS SELECT 1', "view"),
+    ],
+)
+def test_a_name_that_is_taken_by_something_else_is_seen_and_blocked(
+    live: Live, path: Path, ddl: str, owner: str
+) -> None:
+    """In SQLite everything shares one space of names, so `IF NOT EXISTS` is silent where another table has this one."""
+    execute(path, "CREATE TABLE other (x)", ddl)
+    assert live.plan(wanted()).is_blocked
+    assert [line.partition(": ")[2] for line in live.drift(wanted()) if "does not exist" not in line] == [
+        f"columns is (this name has {owner}), the document says Timestamp"
+    ]
 
 
-def test_a_view_of_the_tables_name_is_an_error_and_nothing_is_made(live: Live, path: Path) -> None:
+def test_a_view_of_the_tables_name_is_seen_and_blocked(live: Live, path: Path) -> None:
     execute(path, 'CREATE VIEW "ExperimentEvents" AS SELECT 1 AS x')
-    report = live.apply(live.plan(wanted(indexes="minimal")))
-    assert not report.succeeded
+    plan = live.plan(wanted(indexes="minimal"))
+    assert plan.is_blocked
+    assert ("relation", "view") in [(each.name, each.value) for each in plan.targets[0].unmanaged]
+
+
+def test_another_collation_takes_ids_for_equal_that_are_not(live: Live, path: Path) -> None:
+    ddl = create_statements(event_table("sqlite", TableOptions(schema=None, name="ExperimentEvents")))
+    execute(path, ddl[0].replace('"EventId" TEXT', '"EventId" TEXT COLLATE NOCASE'), *ddl[1:])
+    assert [line.partition(": ")[2] for line in live.drift(wanted())] == [
+        "constraint unique (EventId) is (none), the document says unique (EventId)"
+    ]
 
 
 @pytest.mark.parametrize(
