@@ -30,8 +30,10 @@ from backplane_runtime.settings import Kafka, Settings
 
 _REQUEST_SECONDS = 30.0
 _SECONDS_TO_SHOW = 15.0
-# Brokers follow the controller within half a second (kafka KRaftConfigs: metadata.max.idle.interval.ms).
-_SECONDS_TO_SPREAD = 1.0
+# Brokers follow within half a second, or when another controller is elected, a few (kafka KRaftConfigs and QuorumConfig).
+_SECONDS_TO_SPREAD = 5.0
+# So often the same controller is no chance: the cluster has one, and it alone is asked for configs (ZooKeeper).
+_ANSWERS_FOR_ONE_CONTROLLER = 16
 # librdkafka, rd_kafka_NewTopic_new
 _MOST_PARTITIONS = 100_000
 # kafka ReplicationControlManager.java, MAX_PARTITIONS_PER_BATCH: a larger request is refused as a whole.
@@ -159,7 +161,9 @@ class _Spread:
     controller, which in KRaft is another one each time. So it is asked again until all have answered, within a limit.
     """
 
-    shown_by: set[tuple[str, int]] = field(default_factory=set)
+    topics_by: set[int] = field(default_factory=set)
+    configs_by: set[int] = field(default_factory=set)
+    answers: int = 0
     began: float | None = None
 
     def is_wide_enough(self, connection: Connection) -> bool:
@@ -168,9 +172,14 @@ class _Spread:
         if latest is None:
             return True
         self.began = self.began or time.monotonic()
-        self.shown_by |= {("topics", latest.orig_broker_id), ("configs", latest.controller_id)}
-        needed = {(what, broker) for broker in latest.brokers for what in ("topics", "configs")}
-        return needed <= self.shown_by or time.monotonic() - self.began > _SECONDS_TO_SPREAD
+        self.answers += 1
+        self.topics_by.add(latest.orig_broker_id)
+        self.configs_by.add(latest.controller_id)
+        one_controller = len(self.configs_by) == 1 and self.answers >= _ANSWERS_FOR_ONE_CONTROLLER
+        all_told = latest.brokers.keys() <= self.topics_by and (
+            one_controller or latest.brokers.keys() <= self.configs_by
+        )
+        return all_told or time.monotonic() - self.began > _SECONDS_TO_SPREAD
 
 
 def _requests(resources: Iterable[Resource]) -> Iterator[list[Resource]]:

@@ -25,7 +25,7 @@ _LOCK_MILLISECONDS = 9000
 # Anything that only this tool locks; two applies at once go one after the other.
 _ADVISORY_LOCK = 0x6261636B706C616E
 # What libpq says after this is the server's or the system's word; what is before it may hold parts of the URL.
-_SERVERS_WORD = re.compile(r"port \d+ failed: (.+)")
+_SERVERS_WORD = re.compile(r'(?:port \d+|socket "[^"]*") failed: (.+)')
 _HOST = re.compile(r"@([\w.:,\[\]-]+)(?:[/?]|\Z)")
 
 
@@ -41,7 +41,7 @@ def open_provider(settings: Settings, environment: Mapping[str, str]) -> Provide
         options = conninfo_to_dict(resolve_text(settings.url, environment))
     except UnresolvedReferenceError as error:
         raise ProviderError(f"postgresql: {error}") from error
-    except psycopg.Error:
+    except (psycopg.Error, UnicodeError):
         # From None: the client quotes the part that it does not understand, which may be the password.
         raise ProviderError(
             "postgresql: the `url` is none that PostgreSQL understands",
@@ -123,7 +123,10 @@ class PostgreSqlProvider:
             # From None: the client's text may hold parts of the URL.
             raise ProviderError(f"{self._label}: {_why_unreachable(error)}", "check `url` in the document") from None
         connection.execute(
-            "SELECT pg_catalog.set_config('statement_timeout', %s, false)", [str(_STATEMENT_MILLISECONDS)]
+            # The catalog's own functions spell types and defaults as the second says.
+            "SELECT pg_catalog.set_config('statement_timeout', %s, false),"
+            " pg_catalog.set_config('quote_all_identifiers', 'off', false)",
+            [str(_STATEMENT_MILLISECONDS)],
         )
         return connection
 
@@ -146,7 +149,7 @@ def _why_unreachable(error: Exception) -> str:
     text = str(error)
     if (found := _SERVERS_WORD.search(text)) is not None:
         return found[1].strip()
-    if isinstance(error, psycopg.errors.ConnectionTimeout) or "timeout" in text:
+    if isinstance(error, psycopg.errors.ConnectionTimeout) or "timeout expired" in text:
         return f"no answer within {_CONNECT_SECONDS} s"
     return "the host name cannot be resolved" if "resolve" in text else "the options of the `url` cannot be used"
 

@@ -219,6 +219,14 @@ def test_two_backplanes_on_one_database_may_have_two_schemas(live: Live) -> None
     assert live.plan(both).is_empty
 
 
+def test_how_a_database_spells_names_is_no_difference(
+    live: Live, postgresql: PostgreSQLServer, postgresql_url: str
+) -> None:
+    postgresql.execute(f"ALTER DATABASE {urlsplit(postgresql_url).path[1:]} SET quote_all_identifiers = on")
+    assert live.apply(live.plan(wanted())).succeeded
+    assert live.plan(wanted()).is_empty
+
+
 def test_a_lock_is_waited_for_and_then_said(live: Live, postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backplane_compiler.providers.postgresql._LOCK_MILLISECONDS", 300)
     live.apply(live.plan(wanted()))
@@ -255,6 +263,8 @@ def test_a_wrong_password_and_a_wrong_database(postgresql_url: str) -> None:
 def test_nobody_there() -> None:
     assert "Connection refused" in refusal(at("postgresql://u:secret-pw@127.0.0.1:1/d"))
     assert "cannot be resolved" in refusal(at("postgresql://u:secret-pw@no-such-host.invalid/d"))
+    assert "No such file or directory" in refusal(at("postgresql://u:secret-pw@/d?host=/no-such-folder"))
+    assert "cannot be used" in refusal(at("postgresql://u:secret-pw@127.0.0.1:1/d?connect_timeout=long"))
 
 
 def test_a_port_that_is_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +285,9 @@ def test_a_port_that_is_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "no answer within" in refusal(at(f"postgresql://u:secret-pw@127.0.0.1:{mute.getsockname()[1]}/d"))
 
 
-@pytest.mark.parametrize("password", ["pa#ss-one", "pa/ss-one", "pa@ss-one", "pa:ss-one", "pa%zz-one", "pa?x=y-one"])
+@pytest.mark.parametrize(
+    "password", ["pa#ss-one", "pa/ss-one", "pa@ss-one", "pa:ss-one", "pa%zz-one", "pa?x=y-one", "pa\ud800ss-one"]
+)
 def test_a_password_that_breaks_the_url_is_not_shown(password: str) -> None:
     live = Live("postgresql", PostgreSql(url="postgresql://u:${env:PW}@127.0.0.1:1/d"), {"PW": password})
     with pytest.raises(ProviderError) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -171,6 +172,30 @@ def test_a_folder_and_a_missing_folder(path: Path) -> None:
     nowhere = Live("sqlite", Sqlite(path=str(path / "no" / "events.db")))
     report = nowhere.apply(nowhere.plan(wanted()))
     assert "its folder does not exist" in str(report.results[0].reason)
+
+
+def test_a_path_that_no_database_can_have_is_said(tmp_path: Path) -> None:
+    """Each of these ended in a traceback of the standard library, and the pipe in waiting for ever."""
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    os.mkfifo(tmp_path / "pipe")
+    for name, said in [
+        ("a\0b", "no file can have this name"),
+        ("x" * 300, "File name too long"),
+        ("circle", "Too many levels of symbolic links"),
+        ("pipe", "it is a device, a pipe or a socket"),
+    ]:
+        with pytest.raises(ProviderError) as caught:
+            Live("sqlite", Sqlite(path="${env:DB_PATH}"), {"DB_PATH": str(tmp_path / name)}).plan(wanted())
+        assert str(caught.value) == f"sqlite ${{env:DB_PATH}}: cannot be opened: {said}"
+
+
+@pytest.mark.parametrize("name", ["a?b.db", "a#b.db", "a%41b.db", "a b.db", "ä€😀.db"])
+def test_a_path_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    live = Live("sqlite", Sqlite(path=name))
+    assert live.apply(live.plan(wanted())).succeeded
+    assert live.plan(wanted()).is_empty
+    assert [each.name for each in tmp_path.iterdir()] == [name]
 
 
 def test_a_locked_database(live: Live, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
