@@ -233,7 +233,7 @@ def test_a_plan_is_empty_whichever_broker_answers(kafka_cluster: KafkaCluster, p
     shape = {"replicationFactor": 3, "min.insync.replicas": 2}
 
     def rounds(name: str, running: list[str]) -> None:
-        for number in range(8):
+        for number in range(3):
             wanted = [topic(f"{prefix}{name}.{number}.{at}", shape) for at in range(10)]
             report = every.apply(every.plan(wanted))
             assert report.succeeded, report
@@ -246,7 +246,6 @@ def test_a_plan_is_empty_whichever_broker_answers(kafka_cluster: KafkaCluster, p
         rounds("two", [brokers[0], brokers[2]])
     finally:
         kafka_cluster.start_broker(2)
-    rounds("again", brokers)
 
 
 def test_apply_goes_on_when_a_broker_goes_away(kafka_cluster: KafkaCluster, prefix: str) -> None:
