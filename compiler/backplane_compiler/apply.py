@@ -27,6 +27,7 @@ from backplane_compiler.plan.change import Change
 from backplane_compiler.plan.freshness import is_done, moved
 from backplane_compiler.plan.order import waves
 from backplane_compiler.plan.plan import Plan, Step, TargetPlan
+from backplane_compiler.plan.values import escaped
 from backplane_compiler.providers.api import Provider, ProviderError
 
 OpenTarget = Callable[[TargetPlan], Provider]
@@ -38,15 +39,17 @@ class PlanBlockedError(Exception):
     def __init__(self, steps: tuple[Step, ...]) -> None:
         self.steps = steps
         count = "1 step is" if len(steps) == 1 else f"{len(steps)} steps are"
-        super().__init__(f"{count} blocked, so nothing was applied: {', '.join(step.address for step in steps)}")
+        super().__init__(
+            f"{count} blocked, so nothing was applied: {', '.join(escaped(step.address) for step in steps)}"
+        )
 
 
 class StalePlanError(Exception):
     """A plan whose world has moved; `moved` says what, a line each. Nothing was touched."""
 
     def __init__(self, what: tuple[str, ...]) -> None:
-        self.moved = what
-        super().__init__("the plan no longer fits, so nothing was applied: " + "; ".join(what))
+        self.moved = tuple(map(escaped, what))
+        super().__init__("the plan no longer fits, so nothing was applied: " + "; ".join(self.moved))
 
 
 def _ignore(event: Event) -> None:

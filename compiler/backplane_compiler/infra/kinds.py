@@ -56,3 +56,8 @@ class ResourceKind:
     def rule(self, name: str) -> PropertyRule:
         """Return the rule of the property *name*."""
         return self.properties.get(name, self.other)
+
+
+def kind_of(kinds: Mapping[str, ResourceKind], name: str) -> ResourceKind:
+    """Return the kind *name*; one without rules where it is unknown, as in a plan file that another version made."""
+    return kinds.get(name) or ResourceKind(name=name)

@@ -14,6 +14,12 @@ _ALIASES = {
     "int4": "integer",
     "int8": "bigint",
 }
+# Spellings of PostgreSQL that hold the same values: no limit, and the precision that it has anyway (table 8.9).
+_SAME_TYPE = {
+    "character varying": "text",
+    "timestamp(6) with time zone": "timestamp with time zone",
+}
+_SAME_DEFAULT = {"current_timestamp": "now()", "transaction_timestamp()": "now()"}  # section 9.9.5
 _STRING = re.compile(r"('(?:[^']|'')*')")
 _BRACKETED = re.compile(r'\[([A-Za-z_]\w*)\]|"([A-Za-z_]\w*)"')
 _COLLATION = re.compile(r"\s+collate\s+", re.IGNORECASE)
@@ -22,13 +28,14 @@ _COLLATION = re.compile(r"\s+collate\s+", re.IGNORECASE)
 def type_text(sql: str) -> str:
     """Return the one spelling of a column's type; the name of a collation is kept as it is."""
     name, *collation = _COLLATION.split(" ".join(sql.split()), maxsplit=1)
-    name = name.lower()
-    return " COLLATE ".join([_ALIASES.get(name, name), *collation])
+    name = _ALIASES.get(name.lower(), name.lower())
+    return " COLLATE ".join([_SAME_TYPE.get(name, name), *collation])
 
 
 def default_text(sql: str) -> str:
     """Return the one spelling of a default: without outer parentheses, lower case outside of strings."""
-    return "".join(part if part.startswith("'") else part.lower() for part in _STRING.split(_bare(sql)))
+    text = "".join(part if part.startswith("'") else part.lower() for part in _STRING.split(_bare(sql)))
+    return _SAME_DEFAULT.get(text, text)
 
 
 def predicate_text(sql: str) -> str:

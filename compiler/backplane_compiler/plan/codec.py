@@ -14,6 +14,7 @@ from backplane_compiler.infra.state import Resource, Server, resource_from_plain
 from backplane_compiler.plan.change import Change, Create, Delete, PropertyChange, Update
 from backplane_compiler.plan.diff import Unmanaged
 from backplane_compiler.plan.plan import Obstacle, Plan, Step, TargetPlan
+from backplane_compiler.plan.values import escaped
 from backplane_compiler.plan.wire import (
     FORMAT,
     VERSION,
@@ -57,10 +58,12 @@ def plan_from_bytes(raw: bytes, *, name: str = "plan.json") -> Plan:
     """
     plain = _parse(raw, name)
     try:
+        # Before its types: what no plan can hold (half a character, an infinite number) fails here and not deep inside.
+        digest = digest_of(plain)
         wire = msgspec.convert(plain, WirePlan)
-    except msgspec.ValidationError as error:
-        raise PlanFormatError(f"{name}: {error}; make the plan again with `backplane plan`") from error
-    if wire.digest != digest_of(plain):
+    except (msgspec.ValidationError, ValueError, RecursionError) as error:
+        raise PlanFormatError(f"{name}: {escaped(str(error))}; make the plan again with `backplane plan`") from error
+    if wire.digest != digest:
         raise PlanFormatError(
             f"{name}: was changed after it was made (its digest does not match); make it again with `backplane plan`"
         )
@@ -89,7 +92,7 @@ def _parse(raw: bytes, name: str) -> dict[str, Any]:
         raise PlanFormatError(f"{name}: is not a plan (`format` is not `{FORMAT}`); make one with `backplane plan -o`")
     if plain.get("version") != VERSION:
         raise PlanFormatError(
-            f"{name}: is of version {plain.get('version')}, and this program reads version {VERSION}; "
+            f"{name}: is of version {escaped(str(plain.get('version')))}, and this program reads version {VERSION}; "
             "use the experiment-backplane that made it, or make the plan again"
         )
     return plain
@@ -111,6 +114,9 @@ def _target_to_wire(target: TargetPlan) -> WireTarget:
 
 
 def _target_from_wire(wire: WireTarget, path: str) -> TargetPlan:
+    addresses = [step.address for step in wire.steps]
+    if len({*addresses}) < len(addresses):
+        raise PlanFormatError(f"{path}: two steps have one address")
     return TargetPlan(
         server=Server(family=wire.server.family, label=wire.server.label),
         type=wire.type,
@@ -154,8 +160,11 @@ def _change_parts(change: Change) -> tuple[Any, Resource | None, Resource | None
 
 
 def _step_from_wire(wire: WireStep, path: str) -> Step:
+    change = _change_from_wire(wire, path)
+    if change.address != wire.address:
+        raise PlanFormatError(f"{path}: its address is not that of the resource that it changes")
     return Step(
-        change=_change_from_wire(wire, path),
+        change=change,
         obstacles=tuple(
             Obstacle(code=each.code, message=each.message, needs=each.needs, property=each.property)
             for each in wire.obstacles

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
+from backplane_compiler.infra.kinds import kind_of
 from backplane_compiler.plan.change import Create, Delete, Update
 from backplane_compiler.plan.plan import Plan, Step, TargetPlan
 from backplane_compiler.plan.risks import Kinds
@@ -30,7 +31,7 @@ def _step_lines(target: TargetPlan, step: Step, kinds: Kinds) -> Iterator[str]:
         case Create():
             yield "does not exist"
         case Update(after=after, properties=properties):
-            kind = kinds[after.kind]
+            kind = kind_of(kinds, after.kind)
             for item in properties:
                 unit = kind.rule(item.name).unit
                 live, wanted = value_text(item.before, unit), value_text(item.after, unit)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from backplane_compiler.infra.kinds import Change as Allowed
-from backplane_compiler.infra.kinds import ResourceKind
+from backplane_compiler.infra.kinds import ResourceKind, kind_of
 from backplane_compiler.plan.change import Change, Create, Delete, PropertyChange, Update
 from backplane_compiler.plan.plan import Plan, Step, TargetPlan
 from backplane_compiler.plan.risks import Kinds
@@ -35,7 +35,7 @@ def _target_lines(target: TargetPlan, plan: Plan, kinds: Kinds) -> Iterator[str]
     if not target.steps:
         yield "  Nothing is changed."
     for number, step in enumerate(target.steps, start=1):
-        lines = [*_step_lines(step, plan, kinds[step.change.resource.kind])]
+        lines = [*_step_lines(step, plan, kind_of(kinds, step.change.resource.kind))]
         yield f"  {number}. {lines[0]}"
         yield from (f"     {line}" for line in lines[1:])
     for each in target.unmanaged:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from backplane_compiler.infra.kinds import ResourceKind
+from backplane_compiler.infra.kinds import ResourceKind, kind_of
 from backplane_compiler.infra.state import Resource
 from backplane_compiler.plan.change import Change, Create, Delete, PropertyChange, Update
 from backplane_compiler.plan.plan import Allowed, Obstacle, Plan, Step, TargetPlan
@@ -94,7 +94,7 @@ def _target_lines(target: TargetPlan, allowed: Allowed, kinds: Kinds, *, verbose
 
 def _step_lines(step: Step, allowed: Allowed, kinds: Kinds) -> Iterator[str]:
     yield f"  {mark(step, allowed)} {escaped(step.address)}"
-    rows = [*_rows(step.change, kinds[step.change.resource.kind])]
+    rows = [*_rows(step.change, kind_of(kinds, step.change.resource.kind))]
     width = max([_NAME_WIDTH, *(len(name) for name, _ in rows)])
     for name, text in rows:
         yield f"{_INDENT}{name:<{width}}  {text}"

@@ -8,14 +8,18 @@ from typing import Protocol
 
 from backplane_compiler.infra.state import InfraState
 from backplane_compiler.plan.change import Change
+from backplane_compiler.plan.values import escaped
 from backplane_runtime.settings import Settings
 
 
 class ProviderError(Exception):
-    """A live system that cannot be read or changed: one line that names the cause, and a hint with one action."""
+    """A live system that cannot be read or changed: one line that names the cause, and a hint with one action.
+
+    The text quotes names and what servers say; whatever would break the line or move the cursor is escaped.
+    """
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(escaped(message))
         self.hint = hint
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -17,7 +18,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from backplane_compiler.infra.kafka import PARTITIONS, REPLICATION_FACTOR
+from backplane_compiler.infra.kafka import PARTITIONS, REPLICATION_FACTOR, TOPIC
 from backplane_compiler.infra.kafka_configs import config_text
 from backplane_compiler.infra.state import InfraState, Resource
 from backplane_compiler.plan.change import Change, Create, PropertyChange, Update
@@ -29,6 +30,12 @@ from backplane_runtime.settings import Kafka, Settings
 
 _REQUEST_SECONDS = 30.0
 _SECONDS_TO_SHOW = 15.0
+# Brokers follow within half a second, or when another controller is elected, a few (kafka KRaftConfigs and QuorumConfig).
+_SECONDS_TO_SPREAD = 5.0
+# So often the same controller is no chance: the cluster has one, and it alone is asked for configs (ZooKeeper).
+_ANSWERS_FOR_ONE_CONTROLLER = 16
+# librdkafka, rd_kafka_NewTopic_new
+_MOST_PARTITIONS = 100_000
 # kafka ReplicationControlManager.java, MAX_PARTITIONS_PER_BATCH: a larger request is refused as a whole.
 _PARTITIONS_PER_REQUEST = 10_000
 
@@ -72,7 +79,10 @@ class KafkaProvider:
             if (reason := _not_applied(change))
         }
         for call in (self._create, self._add_partitions, self._alter_configs):
-            call([change for change in changes if change.address not in failed], failed)
+            try:
+                call([change for change in changes if change.address not in failed], failed)
+            except (KafkaException, TypeError, ValueError) as error:
+                raise ProviderError(f"kafka {self._open.label}: the client refuses the request: {error}") from error
         self._wait_until_shown([change.resource for change in changes if change.address not in failed], failed)
         return failed
 
@@ -95,7 +105,7 @@ class KafkaProvider:
 
     def _add_partitions(self, changes: Sequence[Change], failed: Failures) -> None:
         wanted = [
-            NewPartitions(change.resource.name, int(str(item.after)))
+            NewPartitions(change.resource.name, _count(change.resource, PARTITIONS))
             for change, item in _updates(changes)
             if item.name == PARTITIONS
         ]
@@ -119,13 +129,57 @@ class KafkaProvider:
 
     def _wait_until_shown(self, wanted: Sequence[Resource], failed: Failures) -> None:
         """Wait until the brokers have what the controller decided, so that a plan right after this one is empty."""
+        if not wanted:
+            return
         desired, deadline, pause = InfraState.of(wanted), time.monotonic() + _SECONDS_TO_SHOW, 0.01
-        while missing := diff(self.observe(desired), desired):
+        spread = _Spread()
+        while True:
+            missing, trouble = self._not_there_yet(desired)
+            if not missing and spread.is_wide_enough(self._open):
+                return
             if time.monotonic() > deadline:
+                if trouble is not None:
+                    raise trouble
                 failed |= {change.address: _not_shown(change) for change in missing}
                 return
             time.sleep(pause)
-            pause = min(2 * pause, 0.5)
+            pause = min(2 * pause, 0.5) if missing else pause
+
+    def _not_there_yet(self, desired: InfraState) -> tuple[Sequence[Change], ProviderError | None]:
+        """Return what is still to come; all of it where a broker does not answer, as one that just went away."""
+        try:
+            return diff(self.observe(desired), desired), None
+        except ProviderError as error:
+            return [Create(resource) for resource in desired.resources], error
+
+
+@dataclass(slots=True)
+class _Spread:
+    """Which brokers have shown the change: each follows the controller at its own pace, and the next plan may ask any.
+
+    A client cannot choose whom it asks: topics are told by any broker, configs by the one that the answer names as the
+    controller, which in KRaft is another one each time. So it is asked again until all have answered, within a limit.
+    """
+
+    topics_by: set[int] = field(default_factory=set)
+    configs_by: set[int] = field(default_factory=set)
+    answers: int = 0
+    began: float | None = None
+
+    def is_wide_enough(self, connection: Connection) -> bool:
+        """Take note of who answered last, and return whether that will do."""
+        latest = connection.latest
+        if latest is None:
+            return True
+        self.began = self.began or time.monotonic()
+        self.answers += 1
+        self.topics_by.add(latest.orig_broker_id)
+        self.configs_by.add(latest.controller_id)
+        one_controller = len(self.configs_by) == 1 and self.answers >= _ANSWERS_FOR_ONE_CONTROLLER
+        all_told = latest.brokers.keys() <= self.topics_by and (
+            one_controller or latest.brokers.keys() <= self.configs_by
+        )
+        return all_told or time.monotonic() - self.began > _SECONDS_TO_SPREAD
 
 
 def _requests(resources: Iterable[Resource]) -> Iterator[list[Resource]]:
@@ -133,7 +187,7 @@ def _requests(resources: Iterable[Resource]) -> Iterator[list[Resource]]:
     group: list[Resource] = []
     total = 0
     for resource in resources:
-        partitions = int(str(resource.properties[PARTITIONS].value))
+        partitions = _count(resource, PARTITIONS)
         if group and total + partitions > _PARTITIONS_PER_REQUEST:
             yield group
             group, total = [], 0
@@ -144,13 +198,19 @@ def _requests(resources: Iterable[Resource]) -> Iterator[list[Resource]]:
 
 
 def _new_topic(resource: Resource) -> NewTopic:
-    values = {name: item.value for name, item in resource.properties.items()}
+    shape = {PARTITIONS, REPLICATION_FACTOR}
     return NewTopic(
         resource.name,
-        num_partitions=int(str(values.pop(PARTITIONS, -1))),
-        replication_factor=int(str(values.pop(REPLICATION_FACTOR, -1))),
-        config={name: config_text(value) for name, value in values.items()},
+        num_partitions=_count(resource, PARTITIONS),
+        replication_factor=_count(resource, REPLICATION_FACTOR),
+        config={name: config_text(item.value) for name, item in resource.properties.items() if name not in shape},
     )
+
+
+def _count(resource: Resource, name: str) -> int:
+    """Return the number under *name*; -1 leaves it to the broker."""
+    item = resource.properties.get(name)
+    return item.value if item is not None and isinstance(item.value, int) else -1
 
 
 def _config_entry(item: PropertyChange) -> ConfigEntry:
@@ -167,6 +227,11 @@ def _updates(changes: Sequence[Change]) -> Iterator[tuple[Update, PropertyChange
 
 
 def _not_applied(change: Change) -> str | None:
+    """Return why no request is made for *change*: a plan from a file may hold what no document compiles to."""
+    if change.resource.kind != TOPIC:
+        return f"is a {change.resource.kind}, which Kafka does not have"
+    if _count(change.resource, PARTITIONS) > _MOST_PARTITIONS:
+        return f"the client creates at most {_MOST_PARTITIONS} partitions at once"
     if isinstance(change, Update):
         fixed = [item.name for item in change.properties if item.name == REPLICATION_FACTOR]
         return "no call of Kafka changes the replication factor of a topic" if fixed else None

@@ -6,7 +6,6 @@ import logging
 import socket
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -14,34 +13,14 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from backplane_compiler.providers.api import ProviderError
 from backplane_runtime.references import UnresolvedReferenceError, resolve_all
-from backplane_runtime.settings import Kafka, KafkaSecurity, to_wire
+from backplane_runtime.settings import Kafka, SettingsError, from_wire, to_wire
+from backplane_runtime.settings.kafka_client import connection_config
 
 # All of it within the 10 seconds that a provider has: looking for a broker, and asking why there was none.
 _SECONDS_TO_FIND = 7.0
 _SECONDS_WHEN_REFUSED = 2.0
 _SECONDS_TO_PROBE = 1.0
 
-_PROTOCOLS: Mapping[str, str] = MappingProxyType(
-    {"plaintext": "PLAINTEXT", "ssl": "SSL", "saslPlaintext": "SASL_PLAINTEXT", "saslSsl": "SASL_SSL"}
-)
-# librdkafka's names for what the document says under `security` (librdkafka CONFIGURATION.md).
-_SECURITY: Mapping[str, str] = MappingProxyType(
-    {
-        "mechanism": "sasl.mechanism",
-        "username": "sasl.username",
-        "password": "sasl.password",
-        "caFile": "ssl.ca.location",
-        "certificateFile": "ssl.certificate.location",
-        "keyFile": "ssl.key.location",
-        "keyPassword": "ssl.key.password",
-        "tokenEndpoint": "sasl.oauthbearer.token.endpoint.url",
-        "clientId": "sasl.oauthbearer.client.id",
-        "clientSecret": "sasl.oauthbearer.client.secret",
-        "scope": "sasl.oauthbearer.scope",
-    }
-)
-# Of `additionalConfig` an administrator takes what is about the connection; the rest is about producing.
-_CONNECTION_PREFIXES = ("broker.address.", "client.dns.", "https.", "sasl.", "security.", "socket.", "ssl.")
 _REFUSED_BY_BROKER = {
     KafkaError._AUTHENTICATION: "the broker refuses the credentials",  # noqa: SLF001 - librdkafka's own codes begin with `_`
     KafkaError.SASL_AUTHENTICATION_FAILED: "the broker refuses the credentials",
@@ -53,26 +32,16 @@ def admin_config(settings: Kafka, environment: Mapping[str, str]) -> dict[str, A
     """Return what librdkafka needs to reach the cluster of *settings*, with the references resolved.
 
     Raises:
-        ProviderError: if a reference cannot be resolved.
+        ProviderError: if a reference cannot be resolved, or stands for what the settings do not allow.
     """
+    label = ",".join(settings.brokers)
     try:
-        wire = resolve_all(to_wire(settings), environment)
+        return connection_config(from_wire(Kafka, resolve_all(to_wire(settings), environment)))
     except UnresolvedReferenceError as error:
-        raise ProviderError(f"kafka {','.join(settings.brokers)}: {error}") from error
-    extra = {name: value for name, value in wire["additionalConfig"].items() if name.startswith(_CONNECTION_PREFIXES)}
-    return {
-        **extra,
-        "bootstrap.servers": ",".join(wire["brokers"]),
-        "client.id": wire["clientId"] or "backplane",
-        **_security(settings.security, wire["security"]),
-    }
-
-
-def _security(security: KafkaSecurity, wire: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: wire[key] for key, name in _SECURITY.items() if wire[key] is not None}
-    if security.token_endpoint is not None:
-        given["sasl.oauthbearer.method"] = "oidc"
-    return {"security.protocol": _PROTOCOLS[security.protocol], **given}
+        raise ProviderError(f"kafka {label}: {error}") from error
+    except SettingsError:
+        # From None: the text may quote what a reference stands for.
+        raise ProviderError(f"kafka {label}: a reference stands for a value that its option does not allow") from None
 
 
 class Connection:
@@ -80,6 +49,7 @@ class Connection:
 
     def __init__(self, settings: Kafka, environment: Mapping[str, str]) -> None:
         self.label = ",".join(settings.brokers)
+        self.latest: ClusterMetadata | None = None
         self._errors: dict[int, str] = {}
         silent = logging.Logger("librdkafka")  # noqa: LOG001 - on purpose outside of the tree: nobody's handler hears it
         silent.addHandler(logging.NullHandler())
@@ -102,12 +72,14 @@ class Connection:
         started = time.monotonic()
         while True:
             try:
-                return self.admin.list_topics(timeout=1.0)
+                self.latest = self.admin.list_topics(timeout=1.0)
             except KafkaException as error:
                 self.admin.poll(0)
                 waited = time.monotonic() - started
                 if waited > _SECONDS_TO_FIND or (self._errors and waited > _SECONDS_WHEN_REFUSED):
                     raise self._unreachable() from error
+            else:
+                return self.latest
 
     def _note(self, error: KafkaError) -> None:
         self._errors[error.code()] = error.str()

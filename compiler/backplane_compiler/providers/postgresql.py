@@ -13,8 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 from backplane_compiler.infra.state import InfraState
 from backplane_compiler.plan.change import Change
 from backplane_compiler.providers.api import Identity, Provider, ProviderError
-from backplane_compiler.providers.postgresql_catalog import read_table
-from backplane_compiler.providers.sql_tables import not_shown, observe_tables, statements
+from backplane_compiler.providers.postgresql_catalog import PostgreSqlCatalog
+from backplane_compiler.providers.sql_tables import not_shown, observe_tables, schemas, statements
 from backplane_runtime.event_table import quoted
 from backplane_runtime.references import UnresolvedReferenceError, resolve_text
 from backplane_runtime.settings import PostgreSql, Settings
@@ -25,7 +25,7 @@ _LOCK_MILLISECONDS = 9000
 # Anything that only this tool locks; two applies at once go one after the other.
 _ADVISORY_LOCK = 0x6261636B706C616E
 # What libpq says after this is the server's or the system's word; what is before it may hold parts of the URL.
-_SERVERS_WORD = re.compile(r"port \d+ failed: (.+)")
+_SERVERS_WORD = re.compile(r'(?:port \d+|socket "[^"]*") failed: (.+)')
 _HOST = re.compile(r"@([\w.:,\[\]-]+)(?:[/?]|\Z)")
 
 
@@ -41,7 +41,7 @@ def open_provider(settings: Settings, environment: Mapping[str, str]) -> Provide
         options = conninfo_to_dict(resolve_text(settings.url, environment))
     except UnresolvedReferenceError as error:
         raise ProviderError(f"postgresql: {error}") from error
-    except psycopg.Error:
+    except (psycopg.Error, UnicodeError):
         # From None: the client quotes the part that it does not understand, which may be the password.
         raise ProviderError(
             "postgresql: the `url` is none that PostgreSQL understands",
@@ -80,7 +80,7 @@ class PostgreSqlProvider:
     def observe(self, desired: InfraState) -> InfraState:
         """Return the tables and indexes of *desired* that exist."""
         with self._cursor() as cursor:
-            return observe_tables(desired, lambda place: read_table(cursor, place))
+            return observe_tables(desired, PostgreSqlCatalog(cursor))
 
     def apply(self, changes: Sequence[Change]) -> Mapping[str, ProviderError]:
         """Create tables and indexes, all of *changes* or none, and their schema where it is missing."""
@@ -92,10 +92,8 @@ class PostgreSqlProvider:
                 [str(_LOCK_MILLISECONDS)],
             )
             cursor.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
-            cursor.execute("SELECT pg_catalog.to_regnamespace(%s) IS NULL", [quoted(self._schema)])
-            # Not `IF NOT EXISTS` alone: that asks for a right on the database even where there is nothing to do.
-            if _one(cursor)[0]:
-                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._schema)}".encode())
+            for schema in schemas(changes):
+                _create_schema(cursor, schema)
             for statement in script:
                 cursor.execute(statement.encode())
         return not_shown(changes, self.observe(InfraState.of(change.resource for change in changes)))
@@ -125,9 +123,19 @@ class PostgreSqlProvider:
             # From None: the client's text may hold parts of the URL.
             raise ProviderError(f"{self._label}: {_why_unreachable(error)}", "check `url` in the document") from None
         connection.execute(
-            "SELECT pg_catalog.set_config('statement_timeout', %s, false)", [str(_STATEMENT_MILLISECONDS)]
+            # The catalog's own functions spell types and defaults as the second says.
+            "SELECT pg_catalog.set_config('statement_timeout', %s, false),"
+            " pg_catalog.set_config('quote_all_identifiers', 'off', false)",
+            [str(_STATEMENT_MILLISECONDS)],
         )
         return connection
+
+
+def _create_schema(cursor: psycopg.Cursor[Any], schema: str) -> None:
+    cursor.execute("SELECT pg_catalog.to_regnamespace(%s) IS NULL", [quoted(schema)])
+    # Not `IF NOT EXISTS` alone: that asks for a right on the database even where there is nothing to do.
+    if _one(cursor)[0]:
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}".encode())
 
 
 def _one(cursor: psycopg.Cursor[Any]) -> Any:
@@ -141,7 +149,7 @@ def _why_unreachable(error: Exception) -> str:
     text = str(error)
     if (found := _SERVERS_WORD.search(text)) is not None:
         return found[1].strip()
-    if isinstance(error, psycopg.errors.ConnectionTimeout) or "timeout" in text:
+    if isinstance(error, psycopg.errors.ConnectionTimeout) or "timeout expired" in text:
         return f"no answer within {_CONNECT_SECONDS} s"
     return "the host name cannot be resolved" if "resolve" in text else "the options of the `url` cannot be used"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from backplane_compiler.infra.state import InfraState
 from backplane_compiler.plan.change import Change
 from backplane_compiler.providers.api import Identity, Provider, ProviderError
 from backplane_compiler.providers.sql_tables import not_shown, observe_tables, statements
-from backplane_compiler.providers.sqlite_catalog import read_table
+from backplane_compiler.providers.sqlite_catalog import SqliteCatalog
 from backplane_runtime.references import UnresolvedReferenceError, resolve_text
 from backplane_runtime.settings import Settings, Sqlite
 
@@ -44,16 +45,16 @@ class SqliteProvider:
 
     def identity(self) -> Identity:
         """Say which file this is. The path may come from a reference, so only its digest goes into a plan."""
+        description = "file" if self._is_there() else "file, not there yet"
         digest = hashlib.sha256(str(self._path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
-        description = "file" if self._path.exists() else "file, not there yet"
         return Identity(f"path-sha256:{digest[:32]}", description)
 
     def observe(self, desired: InfraState) -> InfraState:
         """Return the tables and indexes of *desired* that exist; a file that is not there holds nothing."""
-        if not self._path.exists():
+        if not self._is_there():
             return InfraState()
         with self._connection("ro") as connection:
-            return observe_tables(desired, lambda place: read_table(connection, place[1]))
+            return observe_tables(desired, SqliteCatalog(connection))
 
     def apply(self, changes: Sequence[Change]) -> Mapping[str, ProviderError]:
         """Create tables and indexes, all of *changes* or none."""
@@ -67,6 +68,23 @@ class SqliteProvider:
 
     def close(self) -> None:
         """Do nothing: no connection outlives its call."""
+
+    def _is_there(self) -> bool:
+        try:
+            mode = self._path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except (OSError, ValueError) as error:
+            # A name that is too long, a circle of links, a folder that one may not enter, a zero byte.
+            why = error.strerror if isinstance(error, OSError) else "no file can have this name"
+            raise self._not_opened(str(why)) from error
+        if not stat.S_ISREG(mode):
+            # Not left to SQLite: it would wait for ever on a pipe that nobody writes to.
+            raise self._not_opened("it is a folder" if stat.S_ISDIR(mode) else "it is a device, a pipe or a socket")
+        return True
+
+    def _not_opened(self, why: str) -> ProviderError:
+        return ProviderError(f"sqlite {self._label}: cannot be opened: {why}", "check `path` in the document")
 
     @contextmanager
     def _connection(self, mode: Literal["ro", "rwc"]) -> Iterator[sqlite3.Connection]:
@@ -88,13 +106,8 @@ class SqliteProvider:
             return ProviderError(
                 f"{where}: is locked by another program for more than {_BUSY_SECONDS:.0f} s", "try again"
             )
-        if code == sqlite3.SQLITE_CANTOPEN or self._path.is_dir():
-            return ProviderError(f"{where}: cannot be opened: {self._why_not()}", "check `path` in the document")
+        if code == sqlite3.SQLITE_CANTOPEN:
+            return self._not_opened("no permission" if self._path.parent.is_dir() else "its folder does not exist")
         if code == sqlite3.SQLITE_READONLY:
             return ProviderError(f"{where}: cannot be written", "check the permissions of the file and its folder")
         return ProviderError(f"{where}: {error}")
-
-    def _why_not(self) -> str:
-        if self._path.is_dir():
-            return "it is a folder"
-        return "no permission" if self._path.parent.is_dir() else "its folder does not exist"

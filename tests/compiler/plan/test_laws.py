@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,6 +28,7 @@ from backplane_compiler.plan import (
     plan_to_bytes,
 )
 from backplane_compiler.plan.freshness import moved
+from backplane_runtime.config import digest_of
 from tests.compiler.plan.worlds import KINDS, LAW, states, target, thing
 
 
@@ -157,6 +160,12 @@ EMPTY = json.loads(plan_to_bytes(planned(InfraState(), InfraState())))
         (json.dumps({**EMPTY, "more": 1}).encode(), "unknown field `more`"),
         (json.dumps({**EMPTY, "documentDigest": "sha256:1"}).encode(), "was changed after it was made"),
         (change_at(json.loads(json.dumps(EMPTY)), "targets", 0, "type", value=7), "$.targets[0].type"),
+        (change_at(json.loads(json.dumps(EMPTY)), "targets", 0, "type", value="\ud800"), "surrogates not allowed"),
+        (
+            change_at(json.loads(json.dumps(EMPTY)), "targets", 0, "connection", value={"x": math.inf}),
+            "not JSON compliant",
+        ),
+        (json.dumps({**EMPTY, "version": "\x1b[2J"}).encode(), r"is of version \x1b[2J, and"),
     ],
 )
 def test_what_is_no_usable_plan_is_refused_with_its_place(raw: bytes, said: str) -> None:
@@ -164,3 +173,28 @@ def test_what_is_no_usable_plan_is_refused_with_its_place(raw: bytes, said: str)
         plan_from_bytes(raw, name="p.json")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def signed(plain: dict[str, Any]) -> bytes:
+    return json.dumps({**plain, "digest": digest_of(plain)}).encode()
+
+
+def test_a_plan_that_somebody_signed_anew_is_still_read_with_care() -> None:
+    """The digest keeps out accidents, not intent: steps that contradict themselves are refused with their place."""
+    wanted = InfraState.of([thing("x", {"partitions": 1}), thing("y", {})])
+    made = json.loads(plan_to_bytes(planned(InfraState(), wanted)))
+    steps = made["targets"][0]["steps"]
+    steps[0]["address"] = "test.thing.z"
+    with pytest.raises(PlanFormatError, match=r"\$\.targets\[0\]\.steps\[0\]: its address is not that of"):
+        plan_from_bytes(signed(made))
+    steps[0] = steps[1]
+    with pytest.raises(PlanFormatError, match=r"\$\.targets\[0\]: two steps have one address"):
+        plan_from_bytes(signed(made))
+
+
+def test_a_kind_that_this_version_does_not_know_is_shown() -> None:
+    made = json.loads(plan_to_bytes(planned(InfraState(), InfraState.of([thing("x", {"partitions": 1})]))))
+    made["targets"][0]["steps"][0]["after"]["kind"] = "test.else"
+    plan = plan_from_bytes(signed(made))
+    for text in (plan_text(plan, KINDS), explain_plan(plan, KINDS), "".join(drift_lines(plan, KINDS))):
+        assert "test.thing.x" in text

@@ -25,6 +25,7 @@ from backplane_compiler.providers.api import ProviderError
 from backplane_compiler.providers.kafka_connection import admin_config
 from backplane_compiler.providers.registry import open_provider
 from backplane_runtime.settings import Kafka, KafkaSecurity
+from backplane_runtime.settings.kafka_client import connection_config
 from tests.compiler.providers.live import KINDS, Live
 from tests.servers import KafkaCluster
 
@@ -209,6 +210,63 @@ def test_a_hundred_topics(live: Live, prefix: str) -> None:
     assert live.plan(wanted).is_empty
 
 
+def test_what_the_client_library_refuses_is_one_failed_step(live: Live, prefix: str) -> None:
+    """A plan file may hold more than a document compiles to; librdkafka's Python half raises `ValueError` for it."""
+    report = live.apply(live.plan([topic(prefix + "good"), topic(prefix + "huge", {"partitions": 100_001})]))
+    assert [result.reason for result in report.results] == [
+        None,
+        f"topic `{prefix}huge`: the client creates at most 100000 partitions at once",
+    ]
+
+
+def test_an_error_moves_no_terminal(live: Live, prefix: str) -> None:
+    with pytest.raises(ProviderError, match=r"e\\x1b\[2J`"):
+        live.plan([topic(f"{prefix}e\x1b[2J")])
+
+
+# A stopped broker is fenced at once, a killed one after 9 seconds; until then it is waited for.
+@pytest.mark.timeout(180)
+def test_a_plan_is_empty_whichever_broker_answers(kafka_cluster: KafkaCluster, prefix: str) -> None:
+    """Each broker follows the controller at its own pace: `apply` waits for all, also while one is down."""
+    brokers = kafka_cluster.bootstrap.split(",")
+    every = Live("kafka", Kafka(brokers=tuple(brokers)))
+    shape = {"replicationFactor": 3, "min.insync.replicas": 2}
+
+    def rounds(name: str, running: list[str]) -> None:
+        for number in range(3):
+            wanted = [topic(f"{prefix}{name}.{number}.{at}", shape) for at in range(10)]
+            report = every.apply(every.plan(wanted))
+            assert report.succeeded, report
+            for broker in running:
+                assert Live("kafka", Kafka(brokers=(broker,))).plan(wanted).is_empty
+
+    rounds("three", brokers)
+    kafka_cluster.stop_broker(2, kill=True)
+    try:
+        rounds("two", [brokers[0], brokers[2]])
+    finally:
+        kafka_cluster.start_broker(2)
+
+
+def test_apply_goes_on_when_a_broker_goes_away(kafka_cluster: KafkaCluster, prefix: str) -> None:
+    """What was under way may fail, in one line; the same plan once more brings the rest."""
+    live = Live("kafka", Kafka(brokers=tuple(kafka_cluster.bootstrap.split(","))))
+    wanted = [topic(f"{prefix}{number}", {"replicationFactor": 2}) for number in range(120)]
+    plan = live.plan(wanted)
+    killer = threading.Timer(0.3, lambda: kafka_cluster.stop_broker(1, kill=True))
+    killer.start()
+    try:
+        report = live.apply(plan)
+        killer.join()
+        assert not [result for result in report.results if result.reason and "\n" in result.reason]
+        again = live.apply(plan)
+        assert again.succeeded, again
+    finally:
+        killer.join()
+        kafka_cluster.start_broker(1)
+    assert live.plan(wanted).is_empty
+
+
 def refusal(settings: Kafka, capfd: pytest.CaptureFixture[str]) -> str:
     started = time.monotonic()
     with pytest.raises(ProviderError) as caught:
@@ -263,21 +321,27 @@ def test_a_broker_that_does_not_want_this_user(kafka: KafkaCluster, capfd: pytes
     assert "hush" not in said
 
 
-def test_the_client_gets_the_connection_and_nothing_of_producing() -> None:
+def test_the_administrator_connects_as_the_runtime_does() -> None:
+    """`additionalConfig` is last and wins for both: what works for publishing works for planning."""
     settings = Kafka(
-        brokers=("a:1", "b:2"),
+        brokers=("${env:B}", "b:2"),
         security=KafkaSecurity(protocol="saslSsl", mechanism="SCRAM-SHA-512", username="u", password="${env:PW}"),
-        additional_config={"socket.keepalive.enable": True, "queue.buffering.max.messages": 7},
+        additional_config={"socket.keepalive.enable": True, "security.protocol": "sasl_plaintext"},
     )
-    assert admin_config(settings, {"PW": "p"}) == {
-        "bootstrap.servers": "a:1,b:2",
-        "client.id": "backplane",
-        "security.protocol": "SASL_SSL",
-        "sasl.mechanism": "SCRAM-SHA-512",
-        "sasl.username": "u",
-        "sasl.password": "p",
-        "socket.keepalive.enable": True,
-    }
+    clear = Kafka(
+        brokers=("a:1", "b:2"),
+        security=KafkaSecurity(protocol="saslSsl", mechanism="SCRAM-SHA-512", username="u", password="p"),
+        additional_config={"socket.keepalive.enable": True, "security.protocol": "sasl_plaintext"},
+    )
+    assert admin_config(settings, {"PW": "p", "B": "a:1"}) == connection_config(clear)
+
+
+def test_a_reference_to_nothing_is_said_without_what_stands_there() -> None:
+    security = KafkaSecurity(protocol="saslSsl", mechanism="PLAIN", username="u", password="${env:PW}")
+    with pytest.raises(ProviderError, match="kafka a:1: a reference stands for a value that its option does not allow"):
+        open_provider("kafka", Kafka(brokers=("a:1",), security=security), {"PW": ""})
+    with pytest.raises(ProviderError, match="kafka a:1: the environment variable `PW` is not set"):
+        open_provider("kafka", Kafka(brokers=("a:1",), security=security), {})
 
 
 def test_a_setting_that_the_client_refuses() -> None:

@@ -120,11 +120,111 @@ def test_an_ordinary_user_may_plan_and_is_told_what_it_may_not(
         postgresql.execute(f"DROP ROLE {user}")
 
 
-def test_nothing_is_half_done_when_a_statement_fails(live: Live, postgresql_url: str) -> None:
-    execute(postgresql_url, "CREATE TABLE ix_experiment_events_timestamp (x int)")
-    report = live.apply(live.plan(wanted()))
-    assert not report.succeeded
-    assert any("something of this name exists" in str(result.reason) for result in report.results)
+DDL = create_statements(event_table("postgresql", OPTIONS))
+TIMESTAMP_INDEX = "ix_experiment_events_timestamp"
+
+
+@pytest.mark.parametrize(
+    ("ddl", "relation"),
+    [
+        ("CREATE VIEW experiment_events AS SELECT 1 AS x", "view"),
+        ("CREATE MATERIALIZED VIEW experiment_events AS SELECT 1 AS x", "materialized view"),
+        ("CREATE SEQUENCE experiment_events", "sequence"),
+        ("CREATE TABLE experiment_events (id bigint) PARTITION BY RANGE (id)", "partitioned table"),
+    ],
+)
+def test_what_is_no_table_and_has_its_name_is_seen_and_blocked(
+    live: Live, postgresql_url: str, ddl: str, relation: str
+) -> None:
+    """`CREATE TABLE IF NOT EXISTS` would pass over it in silence, so a plan that creates would never become empty."""
+    execute(postgresql_url, ddl)
+    plan = live.plan(wanted())
+    assert plan.is_blocked
+    assert ("relation", relation) in [(each.name, each.value) for each in plan.targets[0].unmanaged]
+
+
+@pytest.mark.parametrize(
+    ("ddl", "owner"),
+    [
+        (f"CREATE INDEX {TIMESTAMP_INDEX} ON other (x)", "index of other"),
+        (f"CREATE TABLE {TIMESTAMP_INDEX} (x int)", "table"),
+    ],
+)
+def test_an_index_name_that_is_taken_is_seen_and_blocked(live: Live, postgresql_url: str, ddl: str, owner: str) -> None:
+    execute(postgresql_url, "CREATE TABLE other (x int)", ddl)
+    assert live.plan(wanted()).is_blocked
+    (line,) = (line for line in live.drift(wanted()) if "does not exist" not in line)
+    assert line.endswith(f": columns is (this name has {owner}), the document says timestamp")
+
+
+@pytest.mark.parametrize(
+    ("definition", "said"),
+    [
+        ("INDEX {} ON experiment_events USING brin (timestamp)", "columns is brin (timestamp)"),
+        ("INDEX {} ON experiment_events (timestamp NULLS FIRST)", "columns is timestamp NULLS FIRST"),
+        ("INDEX {} ON experiment_events (timestamp DESC)", "columns is timestamp DESC"),
+        ("UNIQUE INDEX {} ON experiment_events (timestamp)", "columns is unique (timestamp)"),
+    ],
+)
+def test_an_index_of_our_name_that_is_another_is_seen(
+    live: Live, postgresql_url: str, definition: str, said: str
+) -> None:
+    """A unique one above all: it would refuse the second event of a moment."""
+    execute(postgresql_url, *DDL, f"DROP INDEX {TIMESTAMP_INDEX}", f"CREATE {definition.format(TIMESTAMP_INDEX)}")
+    assert live.drift(wanted()) == [
+        f"postgresql.index.public.experiment_events.{TIMESTAMP_INDEX}: {said}, the document says timestamp"
+    ]
+
+
+def test_an_index_that_is_invalid_is_seen_and_blocked(live: Live, postgresql_url: str) -> None:
+    execute(postgresql_url, *DDL, f"DROP INDEX {TIMESTAMP_INDEX}")
+    execute(postgresql_url, "INSERT INTO experiment_events (event_id, timestamp, event_type, schema_version, payload_json)"
+            " SELECT g::text, now(), '', '', '' FROM generate_series(1, 2) g")  # fmt: skip
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        execute(postgresql_url, f"CREATE INDEX CONCURRENTLY {TIMESTAMP_INDEX} ON experiment_events ((1 / (id - 1)))")
+    assert live.plan(wanted()).is_blocked
+    assert any("rows is none (the index is invalid" in line for line in live.drift(wanted()))
+
+
+def test_other_words_for_the_same_columns_are_no_difference(live: Live, postgresql_url: str) -> None:
+    table = DDL[0].replace("text NOT NULL", "varchar NOT NULL").replace("timestamptz", "timestamptz(6)")
+    execute(postgresql_url, table.replace("now()", "CURRENT_TIMESTAMP"), *DDL[1:])
+    assert live.plan(wanted()).is_empty
+
+
+def test_what_a_table_has_beside_the_document_is_shown_and_left_alone(live: Live, postgresql_url: str) -> None:
+    execute(
+        postgresql_url,
+        DDL[0].replace("CREATE TABLE", "CREATE UNLOGGED TABLE"),
+        *DDL[1:],
+        "ALTER TABLE experiment_events ADD CONSTRAINT one EXCLUDE (event_type WITH =)",
+    )
+    plan = live.plan(wanted())
+    assert plan.is_empty
+    assert [(each.name, each.value) for each in plan.targets[0].unmanaged] == [
+        ("constraint one", "EXCLUDE USING btree (event_type WITH =)"),
+        ("persistence", "unlogged"),
+    ]
+
+
+def test_a_key_that_is_checked_late_is_not_the_one_that_inserting_needs(live: Live, postgresql_url: str) -> None:
+    execute(postgresql_url, DDL[0].replace('UNIQUE ("event_id")', 'UNIQUE ("event_id") DEFERRABLE'), *DDL[1:])
+    assert live.plan(wanted()).is_blocked
+
+
+def test_two_backplanes_on_one_database_may_have_two_schemas(live: Live) -> None:
+    """They are one target, with the settings of the first; the schema of the second was never created."""
+    both = [*wanted(TableOptions(schema="a", name="e")), *wanted(TableOptions(schema="b", name="e"))]
+    assert live.apply(live.plan(both)).succeeded
+    assert live.plan(both).is_empty
+
+
+def test_how_a_database_spells_names_is_no_difference(
+    live: Live, postgresql: PostgreSQLServer, postgresql_url: str
+) -> None:
+    postgresql.execute(f"ALTER DATABASE {urlsplit(postgresql_url).path[1:]} SET quote_all_identifiers = on")
+    assert live.apply(live.plan(wanted())).succeeded
+    assert live.plan(wanted()).is_empty
 
 
 def test_a_lock_is_waited_for_and_then_said(live: Live, postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +263,8 @@ def test_a_wrong_password_and_a_wrong_database(postgresql_url: str) -> None:
 def test_nobody_there() -> None:
     assert "Connection refused" in refusal(at("postgresql://u:secret-pw@127.0.0.1:1/d"))
     assert "cannot be resolved" in refusal(at("postgresql://u:secret-pw@no-such-host.invalid/d"))
+    assert "No such file or directory" in refusal(at("postgresql://u:secret-pw@/d?host=/no-such-folder"))
+    assert "cannot be used" in refusal(at("postgresql://u:secret-pw@127.0.0.1:1/d?connect_timeout=long"))
 
 
 def test_a_port_that_is_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +285,9 @@ def test_a_port_that_is_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "no answer within" in refusal(at(f"postgresql://u:secret-pw@127.0.0.1:{mute.getsockname()[1]}/d"))
 
 
-@pytest.mark.parametrize("password", ["pa#ss-one", "pa/ss-one", "pa@ss-one", "pa:ss-one", "pa%zz-one", "pa?x=y-one"])
+@pytest.mark.parametrize(
+    "password", ["pa#ss-one", "pa/ss-one", "pa@ss-one", "pa:ss-one", "pa%zz-one", "pa?x=y-one", "pa\ud800ss-one"]
+)
 def test_a_password_that_breaks_the_url_is_not_shown(password: str) -> None:
     live = Live("postgresql", PostgreSql(url="postgresql://u:${env:PW}@127.0.0.1:1/d"), {"PW": password})
     with pytest.raises(ProviderError) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -84,10 +85,9 @@ def test_an_index_that_differs_is_seen_and_blocked(live: Live, path: Path) -> No
     plan = live.plan(wanted())
     assert plan.is_blocked
     assert [line.partition(": ")[2] for line in live.drift(wanted())] == [
-        "columns is CorrelationId DESC, the document says CorrelationId",
+        "columns is unique (CorrelationId DESC), the document says CorrelationId",
         "rows is all rows, the document says where CorrelationId IS NOT NULL",
     ]
-    assert [each.name for each in plan.targets[0].unmanaged] == ["unique"]
 
 
 def test_a_changed_table_is_seen_and_blocked_with_the_reason(live: Live, path: Path) -> None:
@@ -121,19 +121,38 @@ def test_a_table_that_appears_between_plan_and_apply_is_refused(live: Live, path
         live.apply(plan)
 
 
-def test_a_name_that_is_taken_by_something_else_is_said(live: Live, path: Path) -> None:
-    """In SQLite indexes share one space of names, so `IF NOT EXISTS` is silent where another table has this one."""
-    execute(path, "CREATE TABLE other (x)", 'CREATE INDEX "IX_ExperimentEvents_Timestamp" ON other (x)')
-    report = live.apply(live.plan(wanted()))
-    (failed,) = (result for result in report.results if result.reason)
-    assert failed.address.endswith("IX_ExperimentEvents_Timestamp")
-    assert "something of this name exists and is different" in str(failed.reason)
+@pytest.mark.parametrize(
+    ("ddl", "owner"),
+    [
+        ('CREATE INDEX "ix_experimentevents_TIMESTAMP" ON other (x)', "index of other"),
+        ('CREATE TABLE "IX_ExperimentEvents_Timestamp" (x)', "table"),
+        ('CREATE VIEW "IX_ExperimentEvents_Timestamp" AS SELECT 1', "view"),
+    ],
+)
+def test_a_name_that_is_taken_by_something_else_is_seen_and_blocked(
+    live: Live, path: Path, ddl: str, owner: str
+) -> None:
+    """In SQLite everything shares one space of names, so `IF NOT EXISTS` is silent where another table has this one."""
+    execute(path, "CREATE TABLE other (x)", ddl)
+    assert live.plan(wanted()).is_blocked
+    assert [line.partition(": ")[2] for line in live.drift(wanted()) if "does not exist" not in line] == [
+        f"columns is (this name has {owner}), the document says Timestamp"
+    ]
 
 
-def test_a_view_of_the_tables_name_is_an_error_and_nothing_is_made(live: Live, path: Path) -> None:
+def test_a_view_of_the_tables_name_is_seen_and_blocked(live: Live, path: Path) -> None:
     execute(path, 'CREATE VIEW "ExperimentEvents" AS SELECT 1 AS x')
-    report = live.apply(live.plan(wanted(indexes="minimal")))
-    assert not report.succeeded
+    plan = live.plan(wanted(indexes="minimal"))
+    assert plan.is_blocked
+    assert ("relation", "view") in [(each.name, each.value) for each in plan.targets[0].unmanaged]
+
+
+def test_another_collation_takes_ids_for_equal_that_are_not(live: Live, path: Path) -> None:
+    ddl = create_statements(event_table("sqlite", TableOptions(schema=None, name="ExperimentEvents")))
+    execute(path, ddl[0].replace('"EventId" TEXT', '"EventId" TEXT COLLATE NOCASE'), *ddl[1:])
+    assert [line.partition(": ")[2] for line in live.drift(wanted())] == [
+        "constraint unique (EventId) is (none), the document says unique (EventId)"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -153,6 +172,30 @@ def test_a_folder_and_a_missing_folder(path: Path) -> None:
     nowhere = Live("sqlite", Sqlite(path=str(path / "no" / "events.db")))
     report = nowhere.apply(nowhere.plan(wanted()))
     assert "its folder does not exist" in str(report.results[0].reason)
+
+
+def test_a_path_that_no_database_can_have_is_said(tmp_path: Path) -> None:
+    """Each of these ended in a traceback of the standard library, and the pipe in waiting for ever."""
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    os.mkfifo(tmp_path / "pipe")
+    for name, said in [
+        ("a\0b", "no file can have this name"),
+        ("x" * 300, "File name too long"),
+        ("circle", "Too many levels of symbolic links"),
+        ("pipe", "it is a device, a pipe or a socket"),
+    ]:
+        with pytest.raises(ProviderError) as caught:
+            Live("sqlite", Sqlite(path="${env:DB_PATH}"), {"DB_PATH": str(tmp_path / name)}).plan(wanted())
+        assert str(caught.value) == f"sqlite ${{env:DB_PATH}}: cannot be opened: {said}"
+
+
+@pytest.mark.parametrize("name", ["a?b.db", "a#b.db", "a%41b.db", "a b.db", "ä€😀.db"])
+def test_a_path_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    live = Live("sqlite", Sqlite(path=name))
+    assert live.apply(live.plan(wanted())).succeeded
+    assert live.plan(wanted()).is_empty
+    assert [each.name for each in tmp_path.iterdir()] == [name]
 
 
 def test_a_locked_database(live: Live, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
