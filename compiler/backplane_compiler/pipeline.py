@@ -15,12 +15,13 @@ from pathlib import Path
 
 from backplane_compiler.diagnostics import Diagnostic, has_errors, sort_key
 from backplane_compiler.frozen.build import document_digest, freeze
-from backplane_compiler.handlers import Handlers, check_with, lower_with, registered_handlers
+from backplane_compiler.handlers import Handlers, lower_with, registered_handlers
 from backplane_compiler.infra.state import Target
 from backplane_compiler.model.model import Model
 from backplane_compiler.model.resolve import resolve_model
 from backplane_compiler.model.secrets import hide_secrets
 from backplane_compiler.render import Artifact, render_artifacts
+from backplane_compiler.rules import check_rules
 from backplane_compiler.schema.document import Document
 from backplane_compiler.schema.load import check_document
 from backplane_compiler.source import Node, load_tree
@@ -73,11 +74,15 @@ def compile_tree(tree: Node, handlers: Handlers) -> Compilation:
     if model is None:
         return result
 
-    result = replace(result, diagnostics=(*result.diagnostics, *check_with(handlers, model)))
+    result = replace(result, diagnostics=(*result.diagnostics, *check_rules(model, handlers)))
     if has_errors(result.diagnostics):
         return result
 
-    targets = lower_with(handlers, model)
+    targets, found = lower_with(handlers, model)
+    result = replace(result, diagnostics=(*result.diagnostics, *found))
+    if has_errors(found):
+        return result
+
     return replace(
         result,
         infra=targets,

@@ -9,6 +9,7 @@ from typing import Final
 from backplane_compiler.infra.kafka_configs import BYTES, MILLISECONDS, config_text, parse_config_value
 from backplane_compiler.infra.kinds import Change, PropertyRule, ResourceKind, Unit
 from backplane_compiler.infra.state import InfraState, Property, Resource, Server, Target, Value
+from backplane_compiler.model.connection import server_label
 from backplane_compiler.model.model import Backplane, Model
 from backplane_compiler.schema.provisioning import KafkaProvisioning, KafkaTopicOverride
 from backplane_runtime.events import EventType
@@ -87,8 +88,7 @@ def lower_kafka(backplane: Backplane, model: Model) -> Iterable[Target]:
         )
         for name, of in types.items()
     ]
-    # Brokers in any order are one cluster: what is grouped and shown must not depend on how they were listed.
-    server = Server(family="kafka", label=",".join(sorted(set(settings.brokers))))
+    server = Server(family="kafka", label=server_label(settings))
     yield Target(server=server, type=backplane.type, settings=settings, desired=InfraState.of(topics))
 
 

@@ -8,7 +8,6 @@ from typing import Final, Protocol
 from backplane_compiler.diagnostics import Diagnostic, sort_key
 from backplane_compiler.model.model import Model
 from backplane_compiler.rules import (
-    backplane_claims,
     kafka_client_config,
     kafka_compaction,
     kafka_config_keys,
@@ -42,7 +41,6 @@ RULES: Final[tuple[Rule, ...]] = (
     servicebus_forwarding.check,
     subscription_experiments.check,
     sql_identifiers.check,
-    backplane_claims.check,
     routes.check,
     provisioning_without_effect.check,
 )
