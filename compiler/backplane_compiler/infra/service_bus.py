@@ -16,6 +16,7 @@ from backplane_compiler.infra.state import InfraState, Property, Resource, Serve
 from backplane_compiler.model.connection import namespace_host
 from backplane_compiler.model.model import Backplane, Model
 from backplane_compiler.schema.provisioning import ServiceBusProvisioning, Subscription
+from backplane_compiler.source.references import is_open
 from backplane_runtime.events import EventType
 from backplane_runtime.settings import AzureServiceBus
 
@@ -116,6 +117,8 @@ def _entity_resources(namespace: _Namespace, backplane: Backplane) -> Iterator[R
     for event_type in backplane.events:
         types.setdefault(namespace.settings.entity_for(event_type), []).append(event_type)
     for name, of in types.items():
+        if is_open(name):
+            continue  # a rule reports it: only the publisher knows this name
         entity = _merged(namespace.wanted, of)
         if namespace.settings.entity_kind == "queue":
             values = _queue_values(namespace, entity)
