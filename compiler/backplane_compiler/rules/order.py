@@ -14,6 +14,7 @@ from backplane_compiler.rules import (
     kafka_replication,
     kafka_topic_collisions,
     kafka_topic_names,
+    not_yet_effective,
     provisioning_without_effect,
     routes,
     servicebus_forwarding,
@@ -43,6 +44,7 @@ RULES: Final[tuple[Rule, ...]] = (
     sql_identifiers.check,
     routes.check,
     provisioning_without_effect.check,
+    not_yet_effective.check,
 )
 
 
