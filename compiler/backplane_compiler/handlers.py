@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -17,7 +17,7 @@ from backplane_compiler.infra.service_bus import lower_service_bus
 from backplane_compiler.infra.sql_lower import lower_sql
 from backplane_compiler.infra.state import Target
 from backplane_compiler.model.model import Model
-from backplane_compiler.rules import RULES
+from backplane_compiler.rules.order import Rule
 from backplane_compiler.schema.document import COMPOSITE, SettingsClass
 from backplane_compiler.schema.provisioning import KafkaProvisioning, ServiceBusProvisioning, SqlProvisioning
 from backplane_runtime.settings import (
@@ -34,7 +34,6 @@ from backplane_runtime.settings import (
 ENTRY_POINT_GROUP: Final = "backplane.handlers"
 
 ModelClass = type[BaseModel]
-Rule = Callable[[Model], Iterator[Diagnostic]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +83,8 @@ def _load_entry_points() -> None:
         register_handler(offered if isinstance(offered, BackplaneHandler) else offered())
 
 
-def check_with(handlers: Handlers, model: Model) -> Iterator[Diagnostic]:
-    """Yield what the built-in rules, then those of each handler, have to say about *model*."""
-    for rule in (*RULES, *(rule for name in sorted(handlers) for rule in handlers[name].rules)):
-        yield from rule(model)
-
-
-def lower_with(handlers: Handlers, model: Model) -> tuple[Target, ...]:
-    """Return what *model* needs on its servers, as the handlers say."""
+def lower_with(handlers: Handlers, model: Model) -> tuple[tuple[Target, ...], tuple[Diagnostic, ...]]:
+    """Return what *model* needs on its servers, as the handlers say, and where two backplanes contradict each other."""
     return lower(model, {name: handler.lower for name, handler in handlers.items() if handler.lower is not None})
 
 

@@ -14,13 +14,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backplane_compiler.diagnostics import Diagnostic, has_errors, sort_key
+from backplane_compiler.diagnostics.masking import mask_diagnostic
 from backplane_compiler.frozen.build import document_digest, freeze
-from backplane_compiler.handlers import Handlers, check_with, lower_with, registered_handlers
+from backplane_compiler.handlers import Handlers, lower_with, registered_handlers
 from backplane_compiler.infra.state import Target
 from backplane_compiler.model.model import Model
 from backplane_compiler.model.resolve import resolve_model
-from backplane_compiler.model.secrets import hide_secrets
+from backplane_compiler.model.secrets import hide_secrets, secrets_in_source
 from backplane_compiler.render import Artifact, render_artifacts
+from backplane_compiler.rules import check_rules
 from backplane_compiler.schema.document import Document
 from backplane_compiler.schema.load import check_document
 from backplane_compiler.source import Node, load_tree
@@ -54,8 +56,15 @@ def compile_file(path: str | Path, *, env: str | None = None, overlays: Sequence
     Reads these files and nothing else. Never raises for what a document says: see `Compilation.diagnostics`.
     """
     tree, found = load_tree(path, env=env, overlays=overlays)
-    result = Compilation() if tree is None else compile_tree(tree, registered_handlers())
-    return replace(result, diagnostics=tuple(sorted((*found, *result.diagnostics), key=sort_key)))
+    result = _unread(found) if tree is None else compile_tree(tree, registered_handlers())
+    ordered = sorted((*found, *result.diagnostics), key=sort_key)
+    return replace(result, diagnostics=tuple(mask_diagnostic(item, result.secrets) for item in ordered))
+
+
+def _unread(found: Sequence[Diagnostic]) -> Compilation:
+    """Return the compilation of what could not be read; its lines are shown, so what looks like a secret is masked."""
+    texts = {item.span.file.text for item in found if item.span is not None}
+    return Compilation(secrets=frozenset[str]().union(*map(secrets_in_source, texts)))
 
 
 def compile_tree(tree: Node, handlers: Handlers) -> Compilation:
@@ -73,11 +82,15 @@ def compile_tree(tree: Node, handlers: Handlers) -> Compilation:
     if model is None:
         return result
 
-    result = replace(result, diagnostics=(*result.diagnostics, *check_with(handlers, model)))
+    result = replace(result, diagnostics=(*result.diagnostics, *check_rules(model, handlers)))
     if has_errors(result.diagnostics):
         return result
 
-    targets = lower_with(handlers, model)
+    targets, found = lower_with(handlers, model)
+    result = replace(result, diagnostics=(*result.diagnostics, *found))
+    if has_errors(found):
+        return result
+
     return replace(
         result,
         infra=targets,

@@ -79,7 +79,9 @@ def model(*backplanes: Backplane) -> Model:
 
 def targets(*backplanes: Backplane) -> tuple[Target, ...]:
     """Return what *backplanes* lower to."""
-    return lower(model(*backplanes), FUNCTIONS)
+    found, clashes = lower(model(*backplanes), FUNCTIONS)
+    assert not clashes
+    return found
 
 
 def resources(*backplanes: Backplane) -> dict[str, Resource]:

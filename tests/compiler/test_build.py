@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
+import tempfile
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -126,15 +129,39 @@ def test_a_directory_that_is_a_file_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_a_read_only_directory_is_one_clear_line(tmp_path: Path) -> None:
-    write_build(tmp_path, FIRST)
-    tmp_path.chmod(0o555)
+    """As a user to whom permissions apply: root, who is above them, becomes nobody in a process of its own."""
+    # Not below `tmp_path`, whose parents nobody else may enter.
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        write_build(directory, FIRST)
+        directory.chmod(0o555)
+        try:
+            context = multiprocessing.get_context("fork")
+            receiver, sender = context.Pipe(duplex=False)
+            child = context.Process(target=_write_as_nobody, args=(directory, sender))
+            child.start()
+            sender.close()
+            message = receiver.recv()
+            child.join()
+        finally:
+            directory.chmod(0o755)
+        assert message.endswith("cannot be written: Permission denied; choose another directory with `-o`")
+        assert "\n" not in message
+        assert on_disk(directory) == plain(FIRST)
+
+
+def _write_as_nobody(directory: Path, sender: Connection) -> None:
+    """Send what `write_build` says to a user who may not write."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
     try:
-        if os.access(tmp_path, os.W_OK):
-            pytest.skip("this user may write to a read-only directory")
-        with pytest.raises(BuildError, match="cannot be written: Permission denied; choose another directory"):
-            write_build(tmp_path, SECOND)
-    finally:
-        tmp_path.chmod(0o755)
+        write_build(directory, SECOND)
+    except BuildError as error:
+        sender.send(str(error))
+    else:
+        sender.send("written")
 
 
 def test_a_disk_that_refuses_leaves_nothing_staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple, Self
 
@@ -27,7 +27,7 @@ class SourceFile:
     """
 
     name: str
-    text: str
+    text: str = field(repr=False)  # a document may hold secrets
 
     @cached_property
     def _line_starts(self) -> tuple[int, ...]:

@@ -9,8 +9,10 @@ from typing import Final
 from backplane_compiler.infra.kafka_configs import BYTES, MILLISECONDS, config_text, parse_config_value
 from backplane_compiler.infra.kinds import Change, PropertyRule, ResourceKind, Unit
 from backplane_compiler.infra.state import InfraState, Property, Resource, Server, Target, Value
+from backplane_compiler.model.connection import server_label
 from backplane_compiler.model.model import Backplane, Model
 from backplane_compiler.schema.provisioning import KafkaProvisioning, KafkaTopicOverride
+from backplane_compiler.source.references import is_open
 from backplane_runtime.events import EventType
 from backplane_runtime.settings import Kafka
 
@@ -67,7 +69,8 @@ def lower_kafka(backplane: Backplane, model: Model) -> Iterable[Target]:
 
     Where several event types share a topic and ask for different things, the topic gets the largest number, the longest
     retention and, of other configs, the one of the first type in the order of `EventType`: a topic that is larger or
-    keeps longer than one of them asked for loses nobody's events. A rule may report the difference.
+    keeps longer than one of them asked for loses nobody's events. A topic whose name is a reference is left out: only the
+    publisher knows it. A rule reports both.
     """
     settings = backplane.settings
     if not isinstance(settings, Kafka) or not backplane.events:
@@ -88,9 +91,9 @@ def lower_kafka(backplane: Backplane, model: Model) -> Iterable[Target]:
             span=span,
         )
         for name, of in types.items()
+        if not is_open(name)
     ]
-    # Brokers in any order are one cluster: what is grouped and shown must not depend on how they were listed.
-    server = Server(family="kafka", label=",".join(sorted(set(settings.brokers))))
+    server = Server(family="kafka", label=server_label(settings))
     yield Target(server=server, type=backplane.type, settings=settings, desired=InfraState.of(topics))
 
 

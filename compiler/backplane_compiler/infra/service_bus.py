@@ -5,7 +5,6 @@ Every writable property is written out, because what the service fills in by its
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,16 +13,16 @@ from backplane_compiler.diagnostics.span import Span
 from backplane_compiler.infra.service_bus_filters import filter_properties
 from backplane_compiler.infra.service_bus_kinds import NAMESPACE, NEVER, QUEUE, RULE, SUBSCRIPTION, TOPIC
 from backplane_compiler.infra.state import InfraState, Property, Resource, Server, Target, Value
+from backplane_compiler.model.connection import namespace_host
 from backplane_compiler.model.model import Backplane, Model
 from backplane_compiler.schema.provisioning import ServiceBusProvisioning, Subscription
+from backplane_compiler.source.references import is_open
 from backplane_runtime.events import EventType
 from backplane_runtime.settings import AzureServiceBus
 
 # Every new subscription has a rule of this name; rules are OR-ed, so ours must take its place.
 DEFAULT_RULE: Final = "$Default"
 
-_ENDPOINT = re.compile(r"(?:^|;)\s*Endpoint\s*=\s*sb://([^/;:]+)", re.IGNORECASE)
-_REFERENCE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-[^}]*)?\}")
 _BASIC_LIFE = 14 * 86_400_000  # Basic: default and maximum of messages (azure-docs message-expiration.md)
 _DEFAULT_WINDOW = 600_000  # what the service shows for an entity without duplicate detection
 
@@ -77,7 +76,7 @@ def lower_service_bus(backplane: Backplane, model: Model) -> Iterable[Target]:
     if not isinstance(settings, AzureServiceBus) or not backplane.events:
         return
     wanted = _wanted(backplane)
-    host = namespace_host(settings, wanted)
+    host = namespace_host(settings, wanted.namespace)
     namespace = _Namespace(
         name=wanted.namespace or host.split(".")[0],
         settings=settings,
@@ -90,20 +89,6 @@ def lower_service_bus(backplane: Backplane, model: Model) -> Iterable[Target]:
     yield Target(server=server, type=backplane.type, settings=settings, desired=desired)
 
 
-def namespace_host(settings: AzureServiceBus, wanted: ServiceBusProvisioning) -> str:
-    """Return the host of the namespace; `${NAME}` where only the variable NAME knows it. Never shows a key."""
-    text = settings.connection_string or ""
-    if settings.fully_qualified_namespace:
-        return settings.fully_qualified_namespace.lower()
-    if match := _ENDPOINT.search(text):
-        return match[1].lower()
-    if wanted.namespace:
-        return f"{wanted.namespace}.servicebus.windows.net"
-    if match := _REFERENCE.fullmatch(text.strip()):
-        return f"${{{match[1]}}}"
-    return "namespace"
-
-
 def _wanted(backplane: Backplane) -> ServiceBusProvisioning:
     given = backplane.provisioning
     return given if isinstance(given, ServiceBusProvisioning) else ServiceBusProvisioning()
@@ -114,7 +99,7 @@ def _entities(model: Model, host: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for other in model.backplanes:
         settings = other.settings
-        if isinstance(settings, AzureServiceBus) and namespace_host(settings, _wanted(other)) == host:
+        if isinstance(settings, AzureServiceBus) and namespace_host(settings, _wanted(other).namespace) == host:
             names = {settings.entity_for(event_type) for event_type in other.events}
             found |= {name.casefold(): f"servicebus.{settings.entity_kind}.{name}" for name in names}
     return found
@@ -132,6 +117,8 @@ def _entity_resources(namespace: _Namespace, backplane: Backplane) -> Iterator[R
     for event_type in backplane.events:
         types.setdefault(namespace.settings.entity_for(event_type), []).append(event_type)
     for name, of in types.items():
+        if is_open(name):
+            continue  # a rule reports it: only the publisher knows this name
         entity = _merged(namespace.wanted, of)
         if namespace.settings.entity_kind == "queue":
             values = _queue_values(namespace, entity)

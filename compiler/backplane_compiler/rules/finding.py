@@ -10,7 +10,10 @@ from pydantic import BaseModel
 from backplane_compiler.diagnostics import Diagnostic, Severity, Span
 from backplane_compiler.model.model import Backplane, Model
 from backplane_compiler.source import Mapping, Node, Path, lookup
+from backplane_compiler.source.references import is_open
 from backplane_runtime.settings import Settings
+
+__all__ = ["at", "backplanes_of", "error", "is_open", "is_written", "place", "warning", "without_address"]
 
 S = TypeVar("S", bound=Settings)
 P = TypeVar("P", bound=BaseModel)
@@ -60,6 +63,8 @@ def warning(code: str, message: str, span: Span, *, hint: str | None = None) -> 
     return Diagnostic(code, Severity.WARNING, message, span, hint=hint)
 
 
-def is_open(text: str) -> bool:
-    """Say whether *text* has a reference in it, so that nobody knows yet what it will be."""
-    return "${" in text.replace("$${", "")
+def without_address(model: Model, path: Path) -> Diagnostic:
+    """Return a warning for a name at *path* that is a reference: only the publisher knows it, so lowering leaves it out."""
+    message = f"`{path[-1]}` is a reference, so nothing is provisioned under this name: only the publisher knows it"
+    hint = "write the name itself; `environments` and overlays can give another one for each environment"
+    return warning("provisioning-without-effect", message, place(model, path), hint=hint)

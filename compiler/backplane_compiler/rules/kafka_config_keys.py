@@ -17,6 +17,7 @@ from backplane_compiler.rules.kafka_config_table import (
     range_of,
 )
 from backplane_compiler.schema.provisioning import ConfigValue, KafkaProvisioning
+from backplane_compiler.schema.wording import shortened
 from backplane_compiler.source import Path
 from backplane_runtime.settings import Kafka
 
@@ -38,7 +39,7 @@ def _check(model: Model, path: Path, value: ConfigValue, version: str) -> Iterat
     if allowed is None:
         yield _unknown(model, path, version)
     elif (expected := _refusal(allowed, value)) is not None:
-        message = f"`{key}` must be {expected}, not `{_text(value)}`"
+        message = f"`{key}` must be {expected}, not `{shortened(_text(value))}`"
         yield error("kafka-config-value", message, place(model, path))
 
 
@@ -63,7 +64,8 @@ def _refusal(allowed: Range, value: ConfigValue) -> str | None:
     text = _text(value)
     match allowed:
         case Anything():
-            return None
+            # `kafka-configs.sh --add-config` has brackets around lists, and no escape for them.
+            return "a text without brackets and line breaks" if set(text) & set("[]\r\n\0") else None
         case Words(words, several):
             parts = text.split(",") if several else [text]
             good = all(part.strip() in words for part in parts) and len(set(parts)) == len(parts)
@@ -85,7 +87,7 @@ def _bounds(allowed: Number) -> str:
 def _number(text: str, *, whole: bool) -> float | None:
     try:
         return int(text) if whole else float(text)
-    except ValueError:
+    except ValueError:  # not a number, or one of more than 4300 digits
         return None
 
 

@@ -8,8 +8,9 @@ from typing import Final
 
 from backplane_compiler.diagnostics import Diagnostic
 from backplane_compiler.model.model import Model
-from backplane_compiler.rules.finding import error, is_open, place
+from backplane_compiler.rules.finding import error, is_open, place, without_address
 from backplane_compiler.rules.kafka_topics import name_path, topics_of
+from backplane_compiler.source import Path
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]+", re.ASCII)
 _MAX_LENGTH: Final = 249
@@ -17,15 +18,20 @@ _RESERVED: Final = frozenset({"__consumer_offsets", "__transaction_state", "__sh
 
 
 def check(model: Model) -> Iterator[Diagnostic]:
-    """Yield an error for each name that no broker takes; a name shared by event types is reported once."""
+    """Yield an error for each name that no broker takes, a warning for each that is a reference; a name shared by event types is reported once."""
     seen: set[tuple[str, str]] = set()
+    by_reference: set[Path] = set()
     for topic in topics_of(model):
         key = (topic.backplane.name, topic.name)
-        problem = None if is_open(topic.name) or key in seen else _problem(topic.name)
-        seen.add(key)
-        if problem is not None:
+        path = name_path(model, topic)
+        if is_open(topic.name):
+            if path not in by_reference:
+                yield without_address(model, path)
+            by_reference.add(path)
+        elif key not in seen and (problem := _problem(topic.name)) is not None:
             message, hint = problem
-            yield error("kafka-topic-name", message, place(model, name_path(model, topic)), hint=hint)
+            yield error("kafka-topic-name", message, place(model, path), hint=hint)
+        seen.add(key)
 
 
 def _problem(name: str) -> tuple[str, str] | None:

@@ -30,11 +30,6 @@ class Topic:
     overridden: bool
 
     @property
-    def shape(self) -> tuple[object, ...]:
-        """All that is provisioned for it."""
-        return (self.partitions, self.replication_factor, self.retention, sorted(self.config.items()))
-
-    @property
     def provisioning_path(self) -> Path:
         """Where the document says what it shall be like."""
         path: Path = (*self.backplane.path, "provisioning")

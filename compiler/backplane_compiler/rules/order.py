@@ -8,13 +8,13 @@ from typing import Final, Protocol
 from backplane_compiler.diagnostics import Diagnostic, sort_key
 from backplane_compiler.model.model import Model
 from backplane_compiler.rules import (
-    backplane_claims,
     kafka_client_config,
     kafka_compaction,
     kafka_config_keys,
     kafka_replication,
     kafka_topic_collisions,
     kafka_topic_names,
+    not_yet_effective,
     provisioning_without_effect,
     routes,
     servicebus_forwarding,
@@ -42,9 +42,9 @@ RULES: Final[tuple[Rule, ...]] = (
     servicebus_forwarding.check,
     subscription_experiments.check,
     sql_identifiers.check,
-    backplane_claims.check,
     routes.check,
     provisioning_without_effect.check,
+    not_yet_effective.check,
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from backplane_compiler.model.connection import server_label
+from backplane_compiler.model.connection import namespace_host
 from backplane_compiler.model.model import Backplane, Model
 from backplane_compiler.rules.finding import backplanes_of, is_written
 from backplane_compiler.schema.provisioning import ServiceBusEntity, ServiceBusProvisioning
@@ -43,7 +43,7 @@ def entities_of(model: Model) -> Iterator[Entity]:
                 name=settings.entity_for(event_type),
                 kind=settings.entity_kind,
                 event_type=event_type,
-                server=server_label(settings),
+                server=namespace_host(settings, provisioning.namespace),
                 backplane=backplane,
                 settings=settings,
                 shape=_shape(provisioning, event_type),

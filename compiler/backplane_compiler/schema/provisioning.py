@@ -24,6 +24,7 @@ Target = Annotated[_Target, spelled(_Target)]
 Edition = Annotated[_Edition, spelled(_Edition)]
 Compression = Annotated[_Compression, spelled(_Compression)]
 Indexes = Annotated[IndexProfile, spelled(IndexProfile)]
+MAX_COUNT = 2**31 - 1  # an `int` of the services' own languages
 ConfigValue = bool | int | float | str
 
 
@@ -36,7 +37,7 @@ class Provisioning(BaseModel):
 class KafkaTopicOverride(Provisioning):
     """What one topic has different from the defaults of its backplane."""
 
-    partitions: Annotated[Count | None, Field(ge=1, description="Number of partitions.")] = None
+    partitions: Annotated[Count | None, Field(ge=1, le=MAX_COUNT, description="Number of partitions.")] = None
     replication_factor: Annotated[Count | None, Field(ge=1, le=32767, description="Copies of each partition.")] = None
     retention: Annotated[Duration | None, Field(description="How long records are kept (`retention.ms`).")] = None
     config: Annotated[dict[str, ConfigValue], Field(description="Topic configs by their Kafka name.")] = {}
@@ -46,10 +47,7 @@ class KafkaProvisioning(Provisioning):
     """The topics of a Kafka backplane."""
 
     kafka_version: Annotated[KafkaVersion, Field(description="Version of the brokers.")] = "4.1"
-    cluster_id: Annotated[
-        str | None, Field(description="Id of the cluster this document is for; another one is refused.")
-    ] = None
-    partitions: Annotated[Count, Field(ge=1, description="Partitions of each topic.")] = 12
+    partitions: Annotated[Count, Field(ge=1, le=MAX_COUNT, description="Partitions of each topic.")] = 12
     replication_factor: Annotated[Count, Field(ge=1, le=32767, description="Copies of each partition.")] = 3
     retention: Annotated[Duration, Field(description="How long records are kept (`retention.ms`).")] = 7 * 86_400_000
     config: Annotated[dict[str, ConfigValue], Field(description="Topic configs by their Kafka name.")] = {}
@@ -61,7 +59,7 @@ class ServiceBusEntity(Provisioning):
 
     lock_duration: Annotated[Duration, Field(description="How long a receiver holds a message (queues).")] = 60_000
     max_delivery_count: Annotated[
-        Count, Field(ge=1, description="Deliveries before a message is dead-lettered (queues).")
+        Count, Field(ge=1, le=MAX_COUNT, description="Deliveries before a message is dead-lettered (queues).")
     ] = 10
     default_message_time_to_live: Annotated[
         Duration | None, Field(description="Life of a message that names none; the tier's maximum where it is not set.")
@@ -71,7 +69,7 @@ class ServiceBusEntity(Provisioning):
     ] = None
     max_size_in_megabytes: Annotated[Count, Field(ge=1024, description="Size of the entity in MB.")] = 1024
     max_message_size_in_kilobytes: Annotated[
-        int | None, Field(ge=1024, le=102_400, description="Largest message in KB (premium).")
+        Count | None, Field(ge=1024, le=102_400, description="Largest message in KB (premium).")
     ] = None
     partitioned: Annotated[
         StrictBool, Field(description="Spread over several brokers (basic and standard); cannot be changed.")
@@ -82,10 +80,12 @@ class ServiceBusEntity(Provisioning):
     auto_delete_on_idle: Annotated[
         Duration | None, Field(description="Delete the entity when idle; never where it is not set.")
     ] = None
-    forward_to: Annotated[str | None, Field(description="Queue or topic that messages go on to (queues).")] = None
-    forward_dead_lettered_messages_to: Annotated[str | None, Field(description="Where dead-lettered messages go.")] = (
-        None
-    )
+    forward_to: Annotated[
+        str | None, Field(min_length=1, description="Queue or topic that messages go on to (queues).")
+    ] = None
+    forward_dead_lettered_messages_to: Annotated[
+        str | None, Field(min_length=1, description="Where dead-lettered messages go.")
+    ] = None
     user_metadata: Annotated[str | None, Field(max_length=1024, description="Free text.")] = None
 
 
@@ -93,7 +93,7 @@ class ServiceBusEntityOverride(Provisioning):
     """What one queue or topic has different from `entity`; only what is written counts."""
 
     lock_duration: Duration | None = None
-    max_delivery_count: Annotated[Count | None, Field(ge=1)] = None
+    max_delivery_count: Annotated[Count | None, Field(ge=1, le=MAX_COUNT)] = None
     default_message_time_to_live: Duration | None = None
     duplicate_detection_window: Duration | None = None
     max_size_in_megabytes: Annotated[Count | None, Field(ge=1024)] = None
@@ -101,8 +101,8 @@ class ServiceBusEntityOverride(Provisioning):
     partitioned: StrictBool | None = None
     dead_lettering_on_message_expiration: StrictBool | None = None
     auto_delete_on_idle: Duration | None = None
-    forward_to: str | None = None
-    forward_dead_lettered_messages_to: str | None = None
+    forward_to: Annotated[str | None, Field(min_length=1)] = None
+    forward_dead_lettered_messages_to: Annotated[str | None, Field(min_length=1)] = None
     user_metadata: Annotated[str | None, Field(max_length=1024)] = None
 
 
@@ -110,8 +110,8 @@ class SubscriptionFilter(Provisioning):
     """Which events a subscription gets; several keys must all hold."""
 
     event_type: Annotated[EventName | None, Field(description="Events of this type.")] = None
-    experiment: Annotated[str | None, Field(description="Events of this experiment.")] = None
-    variant: Annotated[str | None, Field(description="Events of this variant.")] = None
+    experiment: Annotated[str | None, Field(min_length=1, description="Events of this experiment.")] = None
+    variant: Annotated[str | None, Field(min_length=1, description="Events of this variant.")] = None
     sql: Annotated[str | None, Field(min_length=1, max_length=1024, description="A Service Bus SQL filter.")] = None
 
 
@@ -129,25 +129,32 @@ class Subscription(Provisioning):
         False
     )
     lock_duration: Annotated[Duration, Field(description="How long a receiver holds a message.")] = 60_000
-    max_delivery_count: Annotated[Count, Field(ge=1, description="Deliveries before a message is dead-lettered.")] = 10
+    max_delivery_count: Annotated[
+        Count, Field(ge=1, le=MAX_COUNT, description="Deliveries before a message is dead-lettered.")
+    ] = 10
     default_message_time_to_live: Annotated[Duration | None, Field(description="Life of a message in it.")] = None
     dead_lettering_on_message_expiration: Annotated[StrictBool, Field(description="Keep expired messages.")] = True
-    forward_to: Annotated[str | None, Field(description="Queue or topic that messages go on to.")] = None
-    forward_dead_lettered_messages_to: Annotated[str | None, Field(description="Where dead-lettered messages go.")] = (
-        None
-    )
+    forward_to: Annotated[str | None, Field(min_length=1, description="Queue or topic that messages go on to.")] = None
+    forward_dead_lettered_messages_to: Annotated[
+        str | None, Field(min_length=1, description="Where dead-lettered messages go.")
+    ] = None
 
 
 class ServiceBusProvisioning(Provisioning):
     """The entities of an Azure Service Bus backplane."""
 
     tier: Annotated[Tier, Field(description="Tier of the namespace.")] = "standard"
-    subscription_id: Annotated[str | None, Field(description="Azure subscription, for `plan` and `apply`.")] = None
-    resource_group: Annotated[str | None, Field(description="Resource group of the namespace.")] = None
-    namespace: Annotated[
-        str | None, Field(description="Name of the namespace; read from the connection where it is not set.")
+    subscription_id: Annotated[
+        str | None, Field(min_length=1, description="Azure subscription, for `plan` and `apply`.")
     ] = None
-    location: Annotated[str | None, Field(description="Azure region, where the namespace is to be made.")] = None
+    resource_group: Annotated[str | None, Field(min_length=1, description="Resource group of the namespace.")] = None
+    namespace: Annotated[
+        str | None,
+        Field(min_length=1, description="Name of the namespace; read from the connection where it is not set."),
+    ] = None
+    location: Annotated[
+        str | None, Field(min_length=1, description="Azure region, where the namespace is to be made.")
+    ] = None
     entity: Annotated[ServiceBusEntity, Field(description="Properties of every queue and topic.")] = ServiceBusEntity()
     entities: Annotated[dict[EventName, ServiceBusEntityOverride], Field(description="Differences by event type.")] = {}
     subscriptions: Annotated[tuple[Subscription, ...], Field(description="Subscriptions of the topics.")] = ()
@@ -156,9 +163,9 @@ class ServiceBusProvisioning(Provisioning):
 class SqlRoles(Provisioning):
     """Names of the database roles; none is made where it is not set."""
 
-    deployer: str | None = None
-    writer: str | None = None
-    reader: str | None = None
+    deployer: Annotated[str | None, Field(min_length=1)] = None
+    writer: Annotated[str | None, Field(min_length=1)] = None
+    reader: Annotated[str | None, Field(min_length=1)] = None
 
 
 class SqlProvisioning(Provisioning):

@@ -14,6 +14,8 @@ from backplane_runtime.settings.base import coerce
 _DURATION = re.compile(r"(?P<count>\d+)(?P<unit>ms|s|m|h|d|w)\Z", re.ASCII)
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 UNLIMITED = -1
+MAX_MILLISECONDS = 2**63 - 1  # the longest that any service can store
+_MOST_DIGITS = 20
 
 
 def parse_duration(value: Any) -> Any:
@@ -26,7 +28,10 @@ def parse_duration(value: Any) -> Any:
         if value.casefold() == "unlimited":
             return UNLIMITED
         if match := _DURATION.match(value):
-            return int(match["count"]) * _MILLISECONDS[match["unit"]]
+            milliseconds = int(match["count"].lstrip("0")[:_MOST_DIGITS] or "0") * _MILLISECONDS[match["unit"]]
+            if milliseconds > MAX_MILLISECONDS:
+                raise ValueError("is too long; write `unlimited`, where there is no limit")
+            return milliseconds
         raise ValueError("is not a duration; write a number with a unit, such as `30d`, `12h`, `5m`, `90s` or `500ms`")
     if isinstance(value, bool):
         raise ValueError("is not a duration; write a number with a unit, such as `30d`")  # noqa: TRY004  pydantic collects it

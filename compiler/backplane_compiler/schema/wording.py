@@ -23,8 +23,12 @@ def literal(node: Node | None) -> str:
     """Return what stands in the document between backticks, shortened where it is long."""
     if not isinstance(node, Scalar) or node.value is None:
         return found(node)
-    text = node.text if len(node.text) <= _LONGEST_ECHO else node.text[: _LONGEST_ECHO - 1] + "…"
-    return f"`{text}`"
+    return f"`{shortened(node.text)}`"
+
+
+def shortened(text: str) -> str:
+    """Return *text*, cut where it is too long to be read in a message."""
+    return text if len(text) <= _LONGEST_ECHO else text[: _LONGEST_ECHO - 1] + "…"
 
 
 def one_of(words: Iterable[str]) -> str:

@@ -68,6 +68,11 @@ def parse_references(text: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
+def is_open(text: str) -> bool:
+    """Say whether *text* has a reference in it, so that nobody knows yet what it will be."""
+    return "${" in text.replace("$${", "")
+
+
 def check_references(node: Node) -> Iterator[Diagnostic]:
     """A diagnostic for each malformed reference in the values of a tree."""
     if isinstance(node, Scalar):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     Strings = tuple[str, ...]  # what settings hold
 
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?\Z", re.ASCII)
+_NUMBER = re.compile(r"[-+]?\d{1,18}(\.\d{1,18})?\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

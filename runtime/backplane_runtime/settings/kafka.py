@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
@@ -26,6 +27,7 @@ DEFAULT_TOPICS: Mapping[EventType, str] = {
     EventType.ANALYSIS_SIGNAL: "experiment-analysis-signals",
     EventType.ERROR: "experiment-errors",
 }
+_NO_ADDRESS = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_IDEMPOTENT_IN_FLIGHT = 5  # librdkafka, rd_kafka_conf_finalize
 
 
@@ -120,6 +122,8 @@ class Kafka(Settings, frozen=True, kw_only=True):
                 "kafka-idempotence-in-flight",
                 "set `maxInFlight: 5`, or `enableIdempotence: false`",
             )
+        if any(not broker or _NO_ADDRESS.search(broker) for broker in self.brokers):
+            yield Refusal("brokers", "must be `host:port` each, without control characters", "option-value")
         if self.topic is not None and self.topic_prefix is not None:
             yield Refusal(
                 "topicPrefix",

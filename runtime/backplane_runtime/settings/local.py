@@ -17,7 +17,7 @@ Signal = Literal["logs", "spans", "both"]
 class InMemory(Settings, frozen=True, kw_only=True):
     """Keep events in memory, for tests."""
 
-    capacity: Annotated[int, Meta(ge=1, description="Events kept; the oldest go first.")] = 100_000
+    capacity: Annotated[int, Meta(ge=1, le=2**31 - 1, description="Events kept; the oldest go first.")] = 100_000
 
 
 class Logging(Settings, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ FailureMode = Literal["drop", "block", "spool"]
 Durability = Literal["memory", "process", "processStrict", "host"]
 RedactionMode = Literal["mask", "drop", "pseudonymize"]
 
-PositiveInt = Annotated[int, Meta(ge=1)]
+MAX_COUNT = 2**31 - 1
 
 
 class Spool(Settings, frozen=True, kw_only=True):
@@ -23,7 +23,9 @@ class Spool(Settings, frozen=True, kw_only=True):
     directory: Annotated[
         str | None, Meta(description="Folder of the spool; the platform's state folder where it is not set.")
     ] = None
-    max_bytes: Annotated[int, Meta(ge=1 << 20, description="Bound of the spool on disk, in bytes.")] = 1 << 30
+    max_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 62, description="Bound of the spool on disk, in bytes.")] = (
+        1 << 30
+    )
 
 
 class PiiRedaction(Settings, frozen=True, kw_only=True):
@@ -79,18 +81,23 @@ class Plane(Settings, frozen=True, kw_only=True):
         ),
     ] = 1.0
     batch_size: Annotated[
-        int, Meta(ge=1, description="Events handed to a backplane at once; a backplane's own `batchSize` wins.")
+        int,
+        Meta(
+            ge=1, le=MAX_COUNT, description="Events handed to a backplane at once; a backplane's own `batchSize` wins."
+        ),
     ] = 500
     flush_interval_ms: Annotated[
-        int, Meta(ge=1, description="Longest wait in milliseconds before a partial batch goes.")
+        int, Meta(ge=1, le=MAX_COUNT, description="Longest wait in milliseconds before a partial batch goes.")
     ] = 1000
-    max_queue_size: Annotated[int, Meta(ge=1, description="Events in memory that the spool has not taken.")] = 10_000
+    max_queue_size: Annotated[
+        int, Meta(ge=1, le=MAX_COUNT, description="Events in memory that the spool has not taken.")
+    ] = 10_000
     failure_mode: Annotated[FailureMode, Meta(description="What happens when the backplane is not there.")] = "spool"
     durability: Annotated[
         Durability, Meta(description="What a crash may cost; see the runtime's README for the loss of each level.")
     ] = "process"
     close_timeout_ms: Annotated[
-        int, Meta(ge=0, description="Longest time in milliseconds that `close` waits for the network.")
+        int, Meta(ge=0, le=MAX_COUNT, description="Longest time in milliseconds that `close` waits for the network.")
     ] = 1000
     spool: Annotated[Spool, Meta(description="The spool's folder and bound.")] = Spool()
     pii_redaction: Annotated[

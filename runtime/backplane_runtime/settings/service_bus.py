@@ -51,7 +51,7 @@ class AzureServiceBus(Settings, frozen=True, kw_only=True):
         int, Meta(ge=0, le=100, description="Retries of one send, with exponential back-off.")
     ] = 3
     message_time_to_live_minutes: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
+        Annotated[int, Meta(ge=1, le=15_372_286_728)] | None,
         Meta(description="Life of a message in minutes; the entity's own where it is not set."),
     ] = None
     enable_sessions: Annotated[bool, Meta(description="Group messages into sessions, ordered within each.")] = False

@@ -50,9 +50,14 @@ class PostgreSql(Settings, frozen=True, kw_only=True):
 class Sqlite(Settings, frozen=True, kw_only=True):
     """Publish to a table in an SQLite file: the embedded default, durable without a server."""
 
-    path: Annotated[str, Meta(min_length=1, description="The database file; relative to the working directory.")] = (
-        "experiment-events.db"
-    )
+    path: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            pattern=r"^[^\x00]*$",
+            description="The database file, without NUL; relative to the working directory.",
+        ),
+    ] = "experiment-events.db"
     table_name: TableName = "ExperimentEvents"
     batch_size: BatchSize = 500
     enable_idempotency: IdempotencyFlag = True

@@ -1,9 +1,7 @@
-import pytest
-
-from backplane_compiler.infra.lower import infra_to_plain
+from backplane_compiler.infra.lower import infra_to_plain, lower
 from backplane_runtime.config import canonical_bytes
 from backplane_runtime.events import EventType
-from tests.compiler.models import backplane, targets
+from tests.compiler.models import FUNCTIONS, backplane, model, targets, values
 
 KAFKA = {"brokers": ["a:9092"]}
 
@@ -35,9 +33,13 @@ def test_what_two_want_in_the_same_way_is_there_once_and_keyed_if_one_keys_it() 
     assert topic.traits == {"keyed"}
 
 
-def test_what_two_want_in_different_ways_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"kafka\.topic\.\S+ on a:9092 in different ways"):
-        targets(backplane("kafka", KAFKA), backplane("kafka", KAFKA, {"partitions": 3}))
+def test_what_two_want_in_different_ways_is_an_error_and_the_first_one_counts() -> None:
+    """One message for two backplanes, however many resources they differ in."""
+    both = model(backplane("kafka", KAFKA), backplane("kafka", KAFKA, {"partitions": 3}))
+    (target,), (clash,) = lower(both, FUNCTIONS)
+    assert clash.code == "backplane-claim"
+    assert "the topic `experiment-analysis-signals` and 4 more on `a:9092`" in clash.message
+    assert {values(topic)["partitions"] for topic in target.desired.resources} == {12}
 
 
 def test_infra_json_holds_no_settings() -> None:

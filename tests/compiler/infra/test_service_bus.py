@@ -3,9 +3,8 @@ from typing import Any
 import pytest
 
 from backplane_compiler.infra.kinds import Change
-from backplane_compiler.infra.service_bus import namespace_host
 from backplane_compiler.infra.service_bus_kinds import NEVER, QUEUE, SERVICE_BUS_KINDS, SUBSCRIPTION, TOPIC
-from backplane_compiler.schema.provisioning import ServiceBusProvisioning
+from backplane_compiler.model.connection import namespace_host
 from backplane_runtime.settings import AzureServiceBus
 from tests.compiler.models import backplane, resources, targets, values
 
@@ -121,13 +120,13 @@ def test_only_what_an_override_writes_counts() -> None:
         ("SharedAccessKey=x;Endpoint=sb://localhost:5672;UseDevelopmentEmulator=true", None, "localhost"),
         ("${env:SB}", "contoso", "contoso.servicebus.windows.net"),
         ("${SB:-secret}", None, "${SB}"),
-        ("${file:/run/secret}", None, "namespace"),
+        ("${file:/run/secret}", None, "${file:/run/secret}"),
         ("SharedAccessKey=secret", None, "namespace"),
     ],
 )
 def test_the_label_is_the_host_and_never_a_key(connection: str, namespace: str | None, host: str) -> None:
     settings = AzureServiceBus(connection_string=connection)
-    assert namespace_host(settings, ServiceBusProvisioning(namespace=namespace)) == host
+    assert namespace_host(settings, namespace) == host
 
 
 def test_what_is_fixed_at_creation() -> None:

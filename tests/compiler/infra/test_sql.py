@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backplane_compiler.infra.sql import definition, index_resources, table_resource
-from backplane_compiler.infra.sql_lower import database_label
 from backplane_compiler.infra.sql_text import default_text, predicate_text, type_text
 from backplane_compiler.infra.state import Property, resource_from_plain, resource_to_plain
+from backplane_compiler.model.connection import server_label
 from backplane_runtime.event_table import Dialect, TableOptions, event_table
 from backplane_runtime.settings import PostgreSql, Sqlite, SqlServer
 from tests.compiler.models import backplane, resources, values
@@ -97,7 +97,7 @@ def test_what_differs_stays_different(left: str, right: str) -> None:
         (PostgreSql(url="postgresql://user:pa@ss@db:5432/exp?sslmode=require"), "db:5432/exp"),
         (PostgreSql(url="postgresql://db/exp?password=secret"), "db/exp"),
         (PostgreSql(url="${env:PG_URL}"), "${PG_URL}"),
-        (PostgreSql(url="host=x password=secret"), "database"),
+        (PostgreSql(url="host=x password=secret"), "x"),
         (SqlServer(connection_string="Server=tcp:db,1433;Initial Catalog=Exp;Password=secret"), "db,1433/Exp"),
         (SqlServer(connection_string="Data Source=db"), "db"),
         (SqlServer(connection_string="mssql+pyodbc://u:secret@db/exp?driver=x"), "db/exp"),
@@ -105,4 +105,4 @@ def test_what_differs_stays_different(left: str, right: str) -> None:
     ],
 )
 def test_a_label_shows_the_database_and_no_secret(settings: Sqlite | PostgreSql | SqlServer, label: str) -> None:
-    assert database_label(settings) == label
+    assert server_label(settings) == label

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backplane_compiler.diagnostics import SourceFile
+from backplane_compiler.diagnostics import SourceFile, has_errors
+from backplane_compiler.diagnostics.concise import render_concise
+from backplane_compiler.diagnostics.github import render_github
+from backplane_compiler.diagnostics.sarif import render_sarif
+from backplane_compiler.diagnostics.text import render_text
 from backplane_compiler.model.secrets import Hidden, hide_secrets
+from backplane_compiler.pipeline import compile_file
 from backplane_compiler.source import lookup, parse_source, to_plain
 from tests.compiler.checking import check
 
@@ -46,6 +51,17 @@ _N = "BACKPLANE_SQL_SERVER"
         ),
         ("postgresql+psycopg://u:p%40w@h/d", f"postgresql+psycopg://u:${{env:{_N}_PASSWORD}}@h/d", "p%40w"),
         ("postgresql://h/d?user=u&password=p&x=1", "postgresql://h/d?user=u&password=p&x=1", None),
+        ("postgresql://u:a/b?c#d@h/d", f"postgresql://u:${{env:{_N}_PASSWORD}}@h/d", "a/b?c#d"),
+        ("postgresql://h/d?pass%77ord=x", f"postgresql://h/d?pass%77ord=${{env:{_N}_PASSWORD}}", "x"),
+        (
+            "mssql+pyodbc:///?odbc_connect=Server%3Ds%3BPWD%3Dhunter2",
+            f"mssql+pyodbc:///?odbc_connect=${{env:{_N}_ODBC_CONNECT}}",
+            "Server%3Ds%3BPWD%3Dhunter2",
+        ),
+        ("https://h:4317/v1?api_key=k", f"https://h:4317/v1?api_key=${{env:{_N}_API_KEY}}", "k"),
+        ("host=h password=x dbname=d", f"host=h password=${{env:{_N}_PASSWORD}} dbname=d", "x"),
+        ("password = 'a b' host=h", f"password = '${{env:{_N}_PASSWORD}}' host=h", "a b"),
+        ("Server=s;Password=a${env:B}", f"Server=s;Password=${{env:{_N}_PASSWORD}}${{env:B}}", "a"),
     ],
 )
 def test_every_form_of_connection(value: str, safe: str, secret: str | None) -> None:
@@ -70,6 +86,11 @@ def test_every_form_of_connection(value: str, safe: str, secret: str | None) -> 
         ("keyFile", "/etc/key.pem"),
         ("password", "${file:/run/secret}"),
         ("endpoint", "https://otel:4318/v1"),
+        ("endpoint", "https://otel:4318/v1@2"),
+        ("authorization", "Bearer ${env:TOKEN}"),
+        ("url", "host=h dbname=d"),
+        ("brokers", "${env:BROKERS:-localhost:9092}"),
+        ("url", "postgresql://${env:U:-joe}:${env:PW}@${env:HOST:-h}/d"),
     ],
 )
 def test_no_false_alarm(key: str, value: str) -> None:
@@ -117,3 +138,84 @@ def test_no_password_survives(password: str) -> None:
     hidden = _hidden("connectionString", f"Server=s;Password={password};Encrypt=yes")
     assert hidden.texts == {password}
     assert password not in str(_value(hidden, "connectionString")).replace(f"{_N}_PASSWORD", "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "safe", "secret"),
+    [
+        ("password", "${env:PW:-hunter2}", "${env:PW}", "hunter2"),
+        ("keyRef", "${PW:-hunter2}", "${env:PW}", "hunter2"),
+        ("url", "postgresql://u:${env:PW:-hunter2}@h/d", "postgresql://u:${env:PW}@h/d", "hunter2"),
+        ("connectionString", "Server=s;Password=${env:PW:-hunter2}", "Server=s;Password=${env:PW}", "hunter2"),
+        ("connectionString", "${env:PW:-Server=s;Password=hunter2}", "${env:PW}", "Server=s;Password=hunter2"),
+        ("authorization", "Bearer ${env:PW:-hunter2}", "Bearer ${env:PW}", "hunter2"),
+    ],
+)
+def test_a_default_that_is_a_secret_is_one_in_clear(key: str, value: str, safe: str, secret: str) -> None:
+    """It is kept under the variable's own name, and the reference stands without it."""
+    hidden = _hidden(key, value)
+    assert _value(hidden, key) == safe
+    assert hidden.secrets == {"PW": secret}
+    assert secret in hidden.texts
+    assert [found.code for found in hidden.diagnostics] == ["secret-in-clear"]
+
+
+_EVERYWHERE = """
+settings: { pw: &pw hunter2 }
+dataPlane:
+  backplane:
+    type: composite
+    options:
+      backplanes:
+        - name: a
+          type: kafka
+          options:
+            brokers: [h]
+            additionalConfig: { SASL.Password: *pw, ssl.key.pem: "BEGIN\\nhunter2" }
+            security:
+              protocol: saslSsl
+              mechanism: PLAIN
+              username: u
+              password: |
+                hunter2
+                hunter2
+        - { name: b, type: postgresql, options: { url: "postgresql://u:%(x)s%%68unter2hunter2@h/d" } }
+        - { name: c, type: azureServiceBus, options: { connectionString: "Endpoint=sb://abcdef.servicebus.windows.net/;SharedAccessKey=hunter2=" } }
+        - { name: d, type: openTelemetry, options: { endpoint: "http://u:hunter2@h", headers: { X-API-Key: hunter2 } } }
+        - { name: e, type: sqlServer, options: { connectionString: "${env:CS:-Server=s;Password=hunter2}" } }
+""".replace("%(x)s%%68", "%68")
+
+
+def test_no_file_holds_a_secret_wherever_it_stood() -> None:
+    """Anchors, blocks, keys in any case, escapes, every family: no file, no message, no repr has it."""
+    checked = check(_EVERYWHERE)
+    assert checked.frozen is not None, checked.out
+    assert checked.codes.count("secret-in-clear") == 8
+    for output in (*checked.outputs, checked.out, repr(checked.model), repr(checked.diagnostics)):
+        assert "hunter2" not in output
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "password: [geheim77]",
+        "password: { a: geheim77 }",
+        "mechanism: { password: geheim77 }",
+        "protocol: postgresql://u:geheim77@h",
+        "password: !!int geheim77",
+        "password: geheim77, password: geheim77",
+        "password: 'geheim77",
+        "url: postgresql://u:geheim77@h, url: a",
+        "cs: Server=s;Password=geheim77, cs: a",
+    ],
+)
+def test_no_diagnostic_shows_a_secret_of_the_wrong_form(option: str, tmp_path: Path) -> None:
+    """Errors quote the source, also where it could not be read; what is a secret there is masked."""
+    path = tmp_path / "d.yaml"
+    text = f"dataPlane: {{ backplane: {{ type: kafka, options: {{ brokers: [a], security: {{ {option} }} }} }} }}\n"
+    path.write_text(text, encoding="utf-8")
+    found = compile_file(path)
+    assert has_errors(found.diagnostics)
+    for render in (render_text, render_concise, render_sarif, render_github):
+        assert "geheim77" not in render(found.diagnostics, secrets=found.secrets)
+    assert "geheim77" not in repr(found)

@@ -36,12 +36,13 @@ def test_bash_itself_sees_what_was_written() -> None:
     assert subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout.decode() == NASTY
 
 
-@given(TEXTS.filter(bool))
+# SQLite keeps `sqlite_*` for itself; a rule refuses such a name before it is quoted.
+@given(TEXTS.filter(lambda text: bool(text) and not text.lower().startswith("sqlite_")))
 @example(NASTY)
 def test_a_database_sees_one_name(text: str) -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute(f"CREATE TABLE {sql_name(text)} (x)")
-    names = connection.execute("SELECT name FROM sqlite_master").fetchall() if not text.startswith("sqlite_") else []
+    names = connection.execute("SELECT name FROM sqlite_master").fetchall()
     connection.close()
     assert names == [(text,)]
 

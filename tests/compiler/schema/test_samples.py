@@ -26,9 +26,9 @@ _FOLDERS = {
 
 @pytest.mark.parametrize("path", _OWN, ids=lambda path: path.parent.name)
 def test_samples_compile_in_silence(path: Path) -> None:
-    """Up to the frozen config, without a single remark."""
+    """Up to the frozen config, without a remark but notes of keys that this version does nothing with."""
     checked = check(path.read_text(encoding="utf-8"), name=path.name)
-    assert not checked.out
+    assert {found.code for found in checked.diagnostics} <= {"not-yet-effective"}
     assert checked.frozen is not None
 
 
