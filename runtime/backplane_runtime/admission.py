@@ -36,11 +36,11 @@ class Admission:
         self._first_use = plane.exposure_semantics == "onFirstUse"
         self._explicit = plane.exposure_semantics == "explicit"
         self._seen: dict[_ExposureKey, None] = {}  # insertion order is age
-        self._lock = threading.Lock()
+        self.after_fork()
 
     def after_fork(self) -> None:
         """Make the lock new: whoever held it at the fork does not exist in the child."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may publish while its own thread is in here
 
     def refusal(self, event: Event, *, automatic: bool = False) -> Status | None:
         """Return why *event* does not go on, or nothing if it does."""

@@ -93,8 +93,9 @@ def load_config(path: str | Path) -> FrozenConfig:
     """
     try:
         raw = Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}; compile it with `backplane compile`") from error
+    except (OSError, ValueError) as error:  # a path with NUL in it is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: cannot be read: {reason}; compile it with `backplane compile`") from error
     return parse_config(raw, name=str(path))
 
 
@@ -102,7 +103,7 @@ def parse_config(raw: bytes, *, name: str = "runtime.json") -> FrozenConfig:
     """Return the frozen config in *raw*; *name* is used in error texts."""
     plain = _parse_json(raw, name)
     _check_version(plain, name)
-    if plain.get("digest") != digest_of(plain):
+    if not _has_own_digest(plain):
         raise ConfigError(
             f"{name}: was changed after it was compiled (its digest does not match); "
             "change the document and run `backplane compile` again"
@@ -116,13 +117,20 @@ def parse_config(raw: bytes, *, name: str = "runtime.json") -> FrozenConfig:
 def _parse_json(raw: bytes, name: str) -> dict[str, Any]:
     try:
         plain = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{name}: is not JSON: {error}") from error
     if not isinstance(plain, dict) or plain.get("format") != FORMAT:
         raise ConfigError(
             f"{name}: is not a frozen config (`format` is not `{FORMAT}`); pass the `runtime.json` of a build"
         )
     return plain
+
+
+def _has_own_digest(plain: dict[str, Any]) -> bool:
+    try:
+        return plain.get("digest") == digest_of(plain)
+    except ValueError:  # NaN or half a surrogate pair: nothing that the compiler writes
+        return False
 
 
 def _check_version(plain: dict[str, Any], name: str) -> None:

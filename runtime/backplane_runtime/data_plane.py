@@ -123,21 +123,21 @@ class DataPlane:
             TypeError: if *event* is not an event. Whatever else goes wrong is counted and logged, and then, with
                 `strict` only, raised as `InvalidEventError` or `PublishError`.
         """
-        if not isinstance(event, _PUBLISHABLE):
+        if not isinstance(event, _PUBLISHABLE) or event.event_type not in EVENTS:
             raise TypeError(f"publish takes an event such as `Exposure(…)`, not {type(event).__name__}")
-        kept = False
+        admitted = kept = False
         try:
             refusal = self._admission.refusal(event, automatic=automatic)
             if refusal is not None:
-                kept = True
                 return self._ledger.count(event.event_type, refusal)
+            admitted = True
             context = Context(correlation, metadata) if correlation is not None or metadata else NO_CONTEXT
             status = self._enqueue(event, context)
             kept = status is not Status.DROPPED
         except Exception as error:  # noqa: BLE001 - a request must not fail because its telemetry does
             return self._lose(event, error)
         finally:
-            if not kept:
+            if admitted and not kept:
                 self._admission.forget(event)
         if self._strict and not kept:
             raise PublishError("the event was dropped: the queue is full, or the data plane is closed")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import uuid_utils
@@ -117,7 +117,7 @@ def _encode(kind: EventType, body: Event | Mapping[str, Any], context: Context) 
     if b"null" in payload:
         _refuse_non_finite(msgspec.to_builtins(body))
     correlation = None if context.correlation is None else str(context.correlation)
-    metadata = dict(context.metadata) if context.metadata else None
+    metadata = _encode_metadata(context.metadata) if context.metadata else None
     envelope = Envelope(
         event_id=new_event_id(),
         timestamp=checked.timestamp,
@@ -125,7 +125,7 @@ def _encode(kind: EventType, body: Event | Mapping[str, Any], context: Context) 
         schema_version=SCHEMA_VERSION,
         payload=msgspec.Raw(payload),
         correlation_id=correlation,
-        metadata=metadata,
+        metadata=None if metadata is None else cast("dict[str, Any]", msgspec.Raw(metadata)),  # its bytes, as they are
     )
     return Record(
         event_id=envelope.event_id,
@@ -136,10 +136,18 @@ def _encode(kind: EventType, body: Event | Mapping[str, Any], context: Context) 
         tenant=checked.tenant,
         variant=checked.variant,
         correlation_id=correlation,
-        metadata=None if metadata is None else _ENCODER.encode(metadata),
+        metadata=metadata,
         envelope=_ENCODER.encode(envelope),
         payload_size=len(payload),
     )
+
+
+def _encode_metadata(given: Mapping[str, Any]) -> bytes:
+    metadata = dict(given)
+    encoded = _ENCODER.encode(metadata)
+    if b"null" in encoded:
+        _refuse_non_finite(msgspec.to_builtins(metadata))
+    return encoded
 
 
 def _refuse_non_finite(plain: Any) -> None:

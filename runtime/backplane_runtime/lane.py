@@ -26,6 +26,7 @@ from backplane_runtime.notices import Notices
 
 RETRY_BASE_SECONDS = 0.1
 RETRY_CAP_SECONDS = 10.0
+BATCH_BYTES = 16 << 20  # servers refuse what is much larger: PostgreSQL a message of 1 GB, for ever
 _SLICE = 64  # entries settled under one hold of the lock, so that a publisher never waits for a whole batch
 
 
@@ -150,8 +151,13 @@ class Lane:
                 if self._closing and not self._queue:
                     return False
                 self._wake.wait(self._patience())
-            count = min(len(self._queue), self.options.batch_size)
-            self._hand = [self._queue.popleft() for _ in range(count)]
+            self._hand = [self._queue.popleft()]
+            size = len(self._hand[0].record.envelope)
+            while self._queue and len(self._hand) < self.options.batch_size:
+                size += len(self._queue[0].record.envelope)
+                if size > BATCH_BYTES:
+                    break
+                self._hand.append(self._queue.popleft())
             return True
 
     def _is_due(self) -> bool:

@@ -16,7 +16,7 @@ class Notices:
 
     def __init__(self) -> None:
         self.failed_handlers = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may publish while its own thread is in here
         self._said: dict[str, tuple[float, int]] = {}  # kind -> when it was last said, how often it came up since
 
     def warn(self, kind: str, text: str, error: BaseException | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import weakref
 from typing import Protocol
 
@@ -24,6 +25,7 @@ class Member(Protocol):
 _members: weakref.WeakSet[Member] = weakref.WeakSet()
 _held: set[Member] = set()  # those that may have events: none is to be collected with its queue
 _said_memory_only = False
+_closes_with_child = False
 
 
 def register(member: Member) -> None:
@@ -32,8 +34,9 @@ def register(member: Member) -> None:
 
 
 def hold(member: Member) -> None:
-    """Keep *member* alive until it is released, and close it when the interpreter exits."""
+    """Keep *member* alive until it is released, and close it when the interpreter, or a multiprocessing child, exits."""
     _held.add(member)
+    _close_with_child()
 
 
 def release(member: Member) -> None:
@@ -61,12 +64,24 @@ def leak(inherited: object) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
 
 
+def _close_with_child() -> None:
+    # A child that multiprocessing forked ends by `os._exit`: hooks of `atexit` do not run, multiprocessing's own do.
+    global _closes_with_child  # noqa: PLW0603 - once a process
+    multiprocessing = sys.modules.get("multiprocessing")
+    if _closes_with_child or multiprocessing is None or multiprocessing.parent_process() is None:
+        return
+    _closes_with_child = True
+    multiprocessing.util.Finalize(None, _close_all, exitpriority=-100)  # the last of them
+
+
 def _close_all() -> None:
     for member in list(_held):
         member.close()
 
 
 def _restart_in_child() -> None:
+    global _closes_with_child  # noqa: PLW0603 - once a process
+    _closes_with_child = False
     _held.clear()
     for member in list(_members):
         member.after_fork()

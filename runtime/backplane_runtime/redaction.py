@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -28,7 +28,6 @@ _NESTED = frozenset({"attributes", "data"})
 _KEY_LIMIT = 64  # bytes; BLAKE2b's own limit
 
 Replace = Callable[[Any], str]
-Plain = TypeVar("Plain")
 
 
 class Redactor:
@@ -65,21 +64,27 @@ class Redactor:
         return len(path) == 1 and path[0] in _NOT_TEXT
 
 
-def _redacted(plain: Plain, path: tuple[str, ...], replace: Replace | None) -> Plain:
-    """Return *plain* with what *path* leads to replaced, or removed where there is no *replace*; lists are entered."""
-    if isinstance(plain, list):
-        return [_redacted(item, path, replace) for item in plain]  # type: ignore[return-value]  # a list for a list
-    if not isinstance(plain, Mapping) or path[0] not in plain:
+def _redacted(plain: Any, path: tuple[str, ...], replace: Replace | None) -> Any:
+    """Return *plain* with what *path* leads to replaced, or removed where there is no *replace*; lists are entered.
+
+    A name may hold dots itself, so `attributes.user.email` also means the attribute `user.email`.
+    """
+    if isinstance(plain, (list, tuple)):
+        return [_redacted(item, path, replace) for item in plain]
+    if not isinstance(plain, Mapping):
         return plain
-    key, rest = path[0], path[1:]
     changed = dict(plain)
-    if rest:
-        changed[key] = _redacted(plain[key], rest, replace)
-    elif replace is None:
-        del changed[key]
-    else:
-        changed[key] = replace(plain[key])
-    return changed  # type: ignore[return-value]  # a mapping for a mapping
+    for length in range(1, len(path) + 1):
+        key, rest = ".".join(path[:length]), path[length:]
+        if key not in plain:
+            continue
+        if rest:
+            changed[key] = _redacted(plain[key], rest, replace)
+        elif replace is None:
+            del changed[key]
+        else:
+            changed[key] = replace(plain[key])
+    return changed
 
 
 def _replacement(settings: PiiRedaction) -> Replace:

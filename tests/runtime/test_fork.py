@@ -163,3 +163,43 @@ def test_a_closed_data_plane_stays_closed(tmp_path: Path) -> None:
         assert plane.outcome("e", subject="s", metric="m") == "dropped"
 
     assert in_child(work) == 0
+
+
+MULTIPROCESSING = """
+import multiprocessing, sys
+from backplane_runtime import DataPlane
+from backplane_runtime.settings import Plane, Sqlite
+
+SLOW = Plane(flush_interval_ms=60_000, close_timeout_ms=20_000)
+
+def own(path):
+    DataPlane(Sqlite(path=path), plane=SLOW).outcome("own", subject="s", metric="m")
+
+def inherited():
+    plane.outcome("inherited", subject="s", metric="m")
+
+if __name__ == "__main__":
+    plane = DataPlane(Sqlite(path=sys.argv[1]), plane=SLOW)
+    plane.outcome("parent", subject="s", metric="m")
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=inherited)]
+    children += [multiprocessing.get_context(method).Process(target=own, args=(sys.argv[1],)) for method in sys.argv[2:]]
+    for child in children:
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+"""
+
+
+@pytest.mark.runtime_only
+def test_children_of_multiprocessing_send_what_they_have(tmp_path: Path) -> None:
+    """They end by `os._exit`, without the interpreter's exit hooks, however they were started."""
+    path, program = tmp_path / "events.db", tmp_path / "program.py"
+    program.write_text(MULTIPROCESSING)
+    command = [sys.executable, "-W", "ignore", str(program), str(path), "fork", "forkserver", "spawn"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    with closing(sqlite3.connect(path)) as connection:
+        payloads = connection.execute("SELECT PayloadJson FROM ExperimentEvents").fetchall()
+    names = Counter(json.loads(payload)["experimentName"] for (payload,) in payloads)
+    assert names == {"parent": 1, "inherited": 1, "own": 3}

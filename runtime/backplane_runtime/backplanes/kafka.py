@@ -40,6 +40,8 @@ class KafkaBackplane:
         self._producer: Producer | None = None
         self._under_way: set[str] = set()  # ids that librdkafka has, without a report
         self._reports: dict[str, Verdict | Rejected] = {}  # of ids whose verdict was not returned yet
+        self._crowded: set[str] = set()  # ids that were refused together with others
+        self._single: str | None = None  # the id that was produced alone last
         self._complaint: str | None = None  # the client's latest error that is nobody's in particular
         self._is_fatal = False
 
@@ -59,10 +61,13 @@ class KafkaBackplane:
         producer = self._producer
         if producer is None:
             raise UnavailableError("not connected")
+        deadline = time.monotonic() + WAIT_SECONDS
+        known = self._under_way | self._reports.keys() | self._crowded
         for record in batch:
-            if record.event_id not in self._under_way and record.event_id not in self._reports:
+            if record.event_id not in known:
                 self._produce(producer, record)
-        self._await_reports(producer)
+        self._await_reports(producer, deadline)
+        self._produce_crowded(producer, batch, deadline)
         verdicts = [self._reports.pop(record.event_id, Verdict.RETRY) for record in batch]
         if self._is_fatal:
             self.close(0)
@@ -95,6 +100,7 @@ class KafkaBackplane:
             producer.flush(0)
         self._under_way.clear()
         self._reports.clear()
+        self._crowded.clear()
 
     def _produce(self, producer: Producer, record: Record) -> None:
         self._under_way.add(record.event_id)
@@ -109,11 +115,23 @@ class KafkaBackplane:
         except BufferError:  # librdkafka's queue is full: the record stays ours
             self._under_way.discard(record.event_id)
         except KafkaException as error:
+            self._single = record.event_id  # nothing else was in the way
             self._report(record.event_id, error.args[0])
 
-    def _await_reports(self, producer: Producer) -> None:
+    def _produce_crowded(self, producer: Producer, batch: Sequence[Record], deadline: float) -> None:
+        # A broker refuses a whole request that is larger than the topic allows: each record in it may fit alone.
+        for record in batch:
+            if record.event_id not in self._crowded:
+                continue
+            if self._under_way or self._is_fatal or time.monotonic() >= deadline:
+                return
+            self._crowded.discard(record.event_id)
+            self._single = record.event_id
+            self._produce(producer, record)
+            self._await_reports(producer, deadline)
+
+    def _await_reports(self, producer: Producer, deadline: float) -> None:
         # Flushing sends at once: events have waited for company in our queue, and need not linger a second time.
-        deadline = time.monotonic() + WAIT_SECONDS
         while self._under_way and not self._is_fatal and (left := deadline - time.monotonic()) > 0:
             producer.flush(left)
 
@@ -121,6 +139,8 @@ class KafkaBackplane:
         self._under_way.discard(event_id)
         if error is None:
             self._reports[event_id] = Verdict.ACKNOWLEDGED
+        elif error.code() in _POISON and event_id != self._single:
+            self._crowded.add(event_id)
         elif error.code() in _POISON:
             self._reports[event_id] = Rejected(_reason(error))
         else:
@@ -164,7 +184,7 @@ def headers(record: Record) -> list[tuple[str, str | bytes | None]]:
         ("schema-version", record.schema_version),
     ]
     if record.correlation_id is not None:
-        found.append(("correlation-id", record.correlation_id))
+        found.append(("correlation-id", record.correlation_id.encode()))  # the client cuts text off at a NUL
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from typing import cast
+from typing import Any, cast
 
 import psycopg
 from psycopg import conninfo, errors
@@ -27,7 +27,20 @@ from backplane_runtime.event_table import (
 from backplane_runtime.settings import PostgreSql
 
 CONNECT_SECONDS = 5
+# A server that vanished without a word (its host died, a cable was pulled) is given up after seconds, not a quarter of an hour.
+_CONNECTION: dict[str, Any] = {
+    "application_name": "experiment-backplane",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+}
 _TYPES = ("text", "timestamptz", "text", "text", "text", "text", "text")  # of `COLUMNS`
+
+
+# What one event alone can cause; a row of an index has a limit (correlation ids), and a message has one of 1 GB.
+_POISON = (errors.DataError, errors.ProgramLimitExceeded)
+_MAYBE_ONE = (*_POISON, errors.UniqueViolation)
 
 
 class PostgreSqlBackplane:
@@ -52,7 +65,7 @@ class PostgreSqlBackplane:
         self._connection = connection
 
     def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
-        """Insert *batch* in one transaction; where a value in it cannot be stored, each event in one of its own."""
+        """Insert *batch* in one transaction; where an event in it cannot be stored, each in one of its own."""
         if self._connection is None or self._connection.closed:
             self.start()
         connection = self._connection
@@ -61,7 +74,7 @@ class PostgreSqlBackplane:
         try:
             try:
                 return self._insert_all(connection, batch)
-            except errors.DataError:
+            except _MAYBE_ONE:
                 return [self._insert_one(connection, record) for record in batch]
         except psycopg.Error as error:
             self.close(0)
@@ -99,8 +112,18 @@ class PostgreSqlBackplane:
     def _insert_one(self, connection: psycopg.Connection, record: Record) -> Verdict | Rejected:
         try:
             return self._insert_all(connection, [record])[0]
-        except errors.DataError as error:
+        except _POISON as error:
             return Rejected(f"{type(error).__name__}: a value that PostgreSQL cannot store")
+        except errors.UniqueViolation:  # a table with unique ids, though `enableIdempotency` is off
+            if self._is_stored(connection, record):
+                return Verdict.DUPLICATE
+            raise
+
+    def _is_stored(self, connection: psycopg.Connection, record: Record) -> bool:
+        event_id = quoted(column_name("postgresql", "EventId"))
+        query = f"SELECT 1 FROM {qualified_name(self._table)} WHERE {event_id} = %s"  # noqa: S608 - names are quoted
+        query = query.replace("%", "%%").replace("%%s", "%s")
+        return connection.execute(query, (record.event_id,)).fetchone() is not None
 
     def _insert_statement(self) -> str:
         names = ", ".join(quoted(column_name("postgresql", column)) for column in COLUMNS)
@@ -125,9 +148,9 @@ class PostgreSqlBackplane:
     def _connect(self, connect_seconds: int) -> psycopg.Connection:
         url = resolved(self._settings).url
         try:
-            connection = psycopg.connect(
-                url, autocommit=True, connect_timeout=connect_seconds, application_name="experiment-backplane"
-            )
+            # What the address says itself wins.
+            options = _CONNECTION | {"connect_timeout": str(connect_seconds)} | conninfo.conninfo_to_dict(url)
+            connection = psycopg.connect(autocommit=True, **options)
         except psycopg.OperationalError as error:
             raise self._unavailable(error) from error
         except psycopg.Error as error:  # psycopg quotes what it cannot parse, and that is a connection string
@@ -143,7 +166,9 @@ class PostgreSqlBackplane:
     def _unavailable(self, error: Exception) -> UnavailableError:
         if isinstance(error, (errors.UndefinedTable, errors.InvalidSchemaName)):
             return UnavailableError(self._no_table())
-        return UnavailableError(scrubbed(str(error) or type(error).__name__, self._secrets()))
+        # The rest of a server's message, its detail, quotes the row.
+        text = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+        return UnavailableError(scrubbed(text or str(error) or type(error).__name__, self._secrets()))
 
     def _secrets(self) -> list[str | None]:
         try:

@@ -32,11 +32,14 @@ class SqliteBackplane:
         conflict = ' ON CONFLICT ("EventId") DO NOTHING' if settings.enable_idempotency else ""
         self._insert = f"INSERT INTO {qualified_name(self._table)} ({columns}) VALUES ({marks}){conflict}"  # noqa: S608 - quoted
         self._connection: sqlite3.Connection | None = None
+        self._path = ""
+        self._file: tuple[int, int] | None = None  # device and inode of what the connection writes to
 
     def start(self) -> None:
         """Open the file, and create the table where `autoMigrate` says so."""
+        self._path = resolved(self._settings).path
         try:
-            connection = _connect(resolved(self._settings).path, BUSY_SECONDS)
+            connection = _connect(self._path, BUSY_SECONDS)
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
         try:
@@ -44,20 +47,30 @@ class SqliteBackplane:
         except sqlite3.Error as error:
             connection.close()
             raise self._unavailable(error) from error
-        self._connection = connection
+        self._connection, self._file = connection, _identity(self._path)
 
     def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
         """Insert *batch* in one transaction."""
+        if self._connection is not None and self._is_gone():
+            self.close(0)
         if self._connection is None:
             self.start()
         connection = self._connection
         if connection is None:
             raise UnavailableError("not connected")
         try:
-            return self._insert_all(connection, batch)
+            try:
+                verdicts = self._insert_all(connection, batch)
+            except (sqlite3.DataError, sqlite3.IntegrityError) as error:
+                if not _is_of_one(error):
+                    raise
+                verdicts = [self._insert_one(connection, record) for record in batch]
         except sqlite3.Error as error:
             self.close(0)
             raise self._unavailable(error) from error
+        if self._is_gone():
+            raise UnavailableError(f"{self._settings.path}: was deleted or replaced while it was written to")
+        return verdicts
 
     def health(self, timeout: float) -> BackplaneHealth:
         """Open the file once more and count the table's columns; creates nothing."""
@@ -83,6 +96,10 @@ class SqliteBackplane:
             self._connection.close()
             self._connection = None
 
+    def _is_gone(self) -> bool:
+        # SQLite goes on writing to a file that was deleted or replaced, and says nothing: the events would be nowhere.
+        return _identity(self._path) != self._file
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # an acknowledged event survives a power loss
@@ -99,6 +116,17 @@ class SqliteBackplane:
             inserted = [connection.execute(self._insert, row(record)).rowcount for record in batch]
         return [Verdict.ACKNOWLEDGED if count else Verdict.DUPLICATE for count in inserted]
 
+    def _insert_one(self, connection: sqlite3.Connection, record: Record) -> Verdict | Rejected:
+        try:
+            return self._insert_all(connection, [record])[0]
+        except sqlite3.DataError as error:
+            return Rejected(str(error))
+        except sqlite3.IntegrityError:  # a table with unique ids, though `enableIdempotency` is off
+            query = f'SELECT 1 FROM {qualified_name(self._table)} WHERE "EventId" = ?'  # noqa: S608 - the name is quoted
+            if connection.execute(query, (record.event_id,)).fetchone():
+                return Verdict.DUPLICATE
+            raise
+
     def _unavailable(self, error: sqlite3.Error) -> UnavailableError:
         text = self._no_table() if "no such table" in str(error) else f"{self._settings.path}: {error}"
         return UnavailableError(text)
@@ -107,6 +135,19 @@ class SqliteBackplane:
         return (
             f"{self._settings.path}: no table `{self._table.name}`; run `backplane apply`, or set `autoMigrate: true`"
         )
+
+
+def _is_of_one(error: sqlite3.Error) -> bool:
+    # One event alone can be too large, or be there already; other constraints are the table's, and somebody may mend them.
+    return isinstance(error, sqlite3.DataError) or error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: str, timeout: float) -> sqlite3.Connection:

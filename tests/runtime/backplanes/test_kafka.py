@@ -166,6 +166,31 @@ def test_too_large_an_event_is_rejected(kafka: KafkaCluster, caplog: pytest.LogC
     assert "rejected an event" in caplog.text
 
 
+def test_events_refused_for_their_company_are_sent_alone(kafka: KafkaCluster) -> None:
+    """A topic that takes less than the client's batches refuses whole requests; only what is too large itself is lost."""
+    topic = f"small-{uuid.uuid4()}"
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "20000"})])[topic].result(20)
+    names = [f"e{number}" for number in range(60)]
+    with DataPlane(Kafka(brokers=kafka.bootstrap, topic=topic, compression_type="none"), plane=PATIENT) as plane:
+        for name in names:
+            plane.outcome(name, subject="s" * 1000, metric="m")
+        plane.outcome("too large", subject="s" * 30_000, metric="m")
+        assert plane.flush(30)
+        assert (plane.ledger().total.acknowledged, plane.ledger().total.dropped) == (60, 1)
+    payloads = [msgspec.json.decode(one.value() or b"")["payload"] for one in read_all(kafka.bootstrap, [topic])]
+    assert [payload["experimentName"] for payload in payloads] == names
+
+
+def test_a_header_is_not_cut_off(kafka: KafkaCluster) -> None:
+    """At a NUL."""
+    settings = settings_with_topics(kafka)
+    with DataPlane(settings, plane=PATIENT) as plane:
+        plane.publish(Outcome("e", subject="s", metric="m"), correlation="a\0b")
+    (message,) = read_all(kafka.bootstrap, [settings.topic_for(EventType.OUTCOME)])
+    assert ("correlation-id", b"a\0b") in (message.headers() or [])
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

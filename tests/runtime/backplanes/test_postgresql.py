@@ -1,6 +1,7 @@
 """PostgreSQL, a real server: the contract, lost connections, secrets."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 psycopg = pytest.importorskip("psycopg")
 
 from backplane_runtime import DataPlane, Outcome  # noqa: E402 - needs the client
+from backplane_runtime.backplanes.api import UnavailableError, Verdict  # noqa: E402
 from backplane_runtime.backplanes.postgresql import PostgreSqlBackplane  # noqa: E402
 from backplane_runtime.settings import Plane, PostgreSql  # noqa: E402
 from backplane_runtime.testing import StoredEvent, check_backplane_contract, sample_records  # noqa: E402
 
 PATIENT = Plane(close_timeout_ms=10_000, flush_interval_ms=20)
+QUICK = Plane(close_timeout_ms=100, flush_interval_ms=20)
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:
@@ -61,6 +64,56 @@ def test_nul_in_a_payload_is_stored_and_in_a_column_is_poison(
     ]
     assert [(one["experimentName"], one["subjectId"]) for one in payloads] == [("a", "\0"), ("c", "s")]
     assert "cannot store" in caplog.text
+
+
+def test_what_no_index_can_hold_is_poison(postgresql_url: str) -> None:
+    """A correlation id has an index; one of 20,000 random letters does not hold up the others for ever."""
+    with DataPlane(PostgreSql(url=postgresql_url, auto_migrate=True), plane=PATIENT) as plane:
+        plane.publish(Outcome("a", subject="s", metric="m"), correlation=secrets.token_urlsafe(20_000))
+        plane.publish(Outcome("b", subject="s", metric="m"))
+        assert plane.flush()
+        assert (plane.ledger().total.acknowledged, plane.ledger().total.dropped) == (1, 1)
+
+
+def test_a_repeat_without_idempotency_meets_a_table_with_it(postgresql_url: str) -> None:
+    """It is a duplicate, not a reason to wait for ever; a clash of other columns is no duplicate."""
+    records = sample_records(3)
+    for idempotent in (True, False):
+        settings = PostgreSql(url=postgresql_url, auto_migrate=True, enable_idempotency=idempotent)
+        backplane = PostgreSqlBackplane(settings)
+        backplane.start()
+        expected = Verdict.ACKNOWLEDGED if idempotent else Verdict.DUPLICATE
+        assert backplane.send(records) == [expected] * 3
+        if not idempotent:
+            with psycopg.connect(postgresql_url) as connection:
+                connection.execute("ALTER TABLE experiment_events ALTER id RESTART WITH 1")
+            with pytest.raises(UnavailableError, match="unique"):
+                backplane.send(sample_records(1))
+        backplane.close(0)
+
+
+def test_the_address_wins(postgresql_url: str) -> None:
+    """What it says about the connection is not overruled."""
+    settings = PostgreSql(url=f"{postgresql_url}?application_name=mine&connect_timeout=3")
+    backplane = PostgreSqlBackplane(settings)
+    backplane.start()
+    assert backplane._connection is not None
+    given = backplane._connection.info.get_parameters()
+    backplane.close(0)
+    assert (given["application_name"], given["connect_timeout"]) == ("mine", "3")
+
+
+def test_an_event_that_the_server_quotes_is_not_logged(postgresql_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The detail of a server's message holds the whole row."""
+    with DataPlane(PostgreSql(url=postgresql_url, auto_migrate=True), plane=QUICK) as plane:
+        plane.outcome("a", subject="s", metric="m")
+        assert plane.flush()
+        with psycopg.connect(postgresql_url) as connection:
+            connection.execute("ALTER TABLE experiment_events ADD CHECK (payload_json NOT LIKE '%private%')")
+        plane.outcome("b", subject="private", metric="m")
+        assert not plane.flush(0.5)
+        assert "check constraint" in str(plane.health())
+        assert "private" not in str(plane.health()) + caplog.text
 
 
 def test_a_killed_connection_is_mended_without_duplicates(postgresql_url: str) -> None:

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from backplane_runtime import DataPlane, Outcome
+from backplane_runtime.backplanes.api import Verdict
+from backplane_runtime.backplanes.sqlite import SqliteBackplane
 from backplane_runtime.settings import Plane, Sqlite
+from backplane_runtime.testing import sample_records
 
 pytestmark = pytest.mark.runtime_only
 
@@ -118,3 +121,29 @@ def test_a_batch_is_a_transaction(tmp_path: Path) -> None:
             connection.execute("DROP TRIGGER t")
             assert plane.flush(timeout=15)
             assert connection.execute("SELECT count(*) FROM ExperimentEvents").fetchone() == (3,)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_taken_away(tmp_path: Path, replaced: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """SQLite goes on writing to what has no name any more; what is acknowledged is in the file that has it."""
+    path = tmp_path / "events.db"
+    with DataPlane(Sqlite(path=str(path)), plane=Plane(flush_interval_ms=10)) as plane:
+        plane.outcome("before", subject="s", metric="m")
+        assert plane.flush()
+        path.unlink()
+        if replaced:
+            with opened(path) as connection:
+                connection.execute("CREATE TABLE other (x)")
+        plane.outcome("after", subject="s", metric="m")
+        assert plane.flush()
+    with opened(path) as connection:
+        assert connection.execute("SELECT count(*) FROM ExperimentEvents").fetchone() == (1,)
+
+
+def test_a_repeat_without_idempotency_meets_a_table_with_it(tmp_path: Path) -> None:
+    """It is a duplicate, not a reason to wait for ever."""
+    path, records = str(tmp_path / "events.db"), sample_records(3)
+    for idempotent in (True, False):
+        backplane = SqliteBackplane(Sqlite(path=path, enable_idempotency=idempotent))
+        assert backplane.send(records) == [Verdict.ACKNOWLEDGED if idempotent else Verdict.DUPLICATE] * 3
+        backplane.close(0)

@@ -1,0 +1,143 @@
+"""Whatever a caller hands over, `publish` returns a status, and the ledger's law holds."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backplane_runtime import ConfigError, DataPlane, Exposure, Outcome, Status
+from backplane_runtime.config import parse_config
+from backplane_runtime.settings import InMemory, PiiRedaction, Plane
+from backplane_runtime.testing import capture_events
+
+pytestmark = pytest.mark.runtime_only
+
+
+class Hostile:
+    """Raises whatever is asked of it."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("not comparable")
+
+    __hash__ = None  # type: ignore[assignment]  # the point of it
+
+
+@pytest.mark.parametrize("semantics", ["onDecision", "onFirstUse"])
+@pytest.mark.parametrize(
+    ("subject", "attributes"),
+    [
+        ("s", {"experimentVersion": [1]}),
+        ("s", [1]),
+        (["s"], None),
+        (Hostile(), None),
+        ("s", {"x": Hostile()}),
+        (None, None),
+    ],
+)
+def test_no_field_of_an_event_makes_publish_raise(semantics: Any, subject: Any, attributes: Any) -> None:
+    """Also where the exposure cannot be remembered."""
+    with DataPlane(InMemory(), plane=Plane(exposure_semantics=semantics, sampling_rate=0.999)) as plane:
+        status = plane.publish(Exposure("e", "v", subject=subject, attributes=attributes))
+        assert status in {Status.DROPPED, Status.QUEUED, Status.SAMPLED_OUT}
+        total = plane.ledger().total
+        assert (total.published, total.accounted) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "metadata", ["text", 5, {"x": float("nan")}, {"deep": [{"x": float("inf")}]}, {"x": Hostile()}]
+)
+def test_metadata_that_is_none_is_refused(metadata: Any) -> None:
+    """Not written as something else: JSON has no NaN, and `null` would not be what was given."""
+    with DataPlane(InMemory()) as plane:
+        assert plane.publish(Outcome("e", subject="s", metric="m"), metadata=metadata) is Status.DROPPED
+        assert plane.publish(Outcome("e", subject="s", metric="m"), metadata={"x": None}) is Status.QUEUED
+
+
+def test_a_correlation_without_text_is_refused() -> None:
+    """It is turned into text, and may raise."""
+    with DataPlane(InMemory()) as plane:
+        correlation: Any = Hostile()
+        assert plane.publish(Outcome("e", subject="s", metric="m"), correlation=correlation) is Status.DROPPED
+
+
+def test_subclasses_are_events_unless_they_claim_a_type_of_their_own() -> None:
+    """A type that nobody knows is the caller's mistake, said before anything is counted."""
+
+    class Own(Exposure, frozen=True, kw_only=True):
+        page: str = "/"
+
+    class Stranger(Exposure, frozen=True):
+        event_type = "stranger"  # type: ignore[assignment]  # the mistake under test
+
+    with capture_events() as captured:
+        assert captured.plane.publish(Own("e", "v", subject="s", page="/x")) is Status.QUEUED
+        with pytest.raises(TypeError, match="publish takes an event"):
+            captured.plane.publish(Stranger("e", "v", subject="s"))
+        assert captured.payloads()[0]["page"] == "/x"
+        assert captured.plane.ledger().total.published == 1
+
+
+def test_redaction_finds_what_hides() -> None:
+    """In tuples, and behind names that hold dots themselves."""
+    hiding: list[dict[str, Any]] = [
+        {"user": ({"email": "a@b.c"},)},
+        {"user.email": "a@b.c"},
+        {"user": {"email": "a@b.c"}, "user.email": "a@b.c"},
+    ]
+    for mode in ("mask", "drop"):
+        redaction = PiiRedaction(redact_fields=("attributes.user.email",), mode=mode)
+        with capture_events(Plane(pii_redaction=redaction)) as captured:
+            for attributes in hiding:
+                captured.plane.outcome("e", subject="s", metric="m", attributes=attributes)
+            assert len(captured.envelopes()) == len(hiding)
+            assert not any(b"a@b.c" in bytes(one.payload) for one in captured.envelopes())
+
+
+HEAD = b'{"format":"experiment-backplane/runtime","version":1,"minorVersion":0,'
+
+
+@pytest.mark.parametrize("raw", [HEAD + b'"x":NaN}', HEAD + b'"x":1e999}', HEAD + b'"x":"\\ud800"}', b"[" * 100_000])
+def test_a_config_that_no_compiler_wrote(raw: bytes) -> None:
+    """One kind of error."""
+    with pytest.raises(ConfigError):
+        parse_config(raw)
+
+
+def test_a_path_that_no_file_can_have() -> None:
+    """The same kind of error."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        DataPlane.open(Path("a\0b"))
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers that interrupt")
+def test_a_signal_handler_may_publish_while_its_thread_publishes() -> None:
+    """Without waiting for itself: exposures that are remembered, and warnings about a closed data plane."""
+    plane = DataPlane(InMemory(), plane=Plane(exposure_semantics="onFirstUse"))
+    closed = DataPlane(InMemory())
+    closed.close()
+    calls = 0
+
+    def publish(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+        plane.exposure("e", "v", subject=f"user-{calls}")
+        closed.outcome("e", subject="s", metric="m")
+
+    before = signal.signal(signal.SIGVTALRM, publish)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.0003, 0.0003)
+    try:
+        while calls < 3000:  # the signals' own calls end it
+            publish()
+            calls -= 1
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+        plane.close()
+    for one in (plane, closed):
+        total = one.ledger().total
+        assert total.published == total.accounted
+        assert total.in_flight == 0
