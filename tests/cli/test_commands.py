@@ -34,7 +34,31 @@ def test_each_command_has_help_with_an_example(backplane: Backplane, name: str) 
     """One can copy the example."""
     ran = backplane(name, "--help")
     assert ran.code == 0
-    assert f"backplane {name}" in ran.out.split("Example:")[1] or name == "publish"
+    assert f"backplane {name}" in ran.out.split("Example:")[1]
+    assert {"--color", "--quiet", "--verbose"} <= set(ran.out.split())
+
+
+def test_a_bare_backplane_shows_the_help_and_is_an_error(backplane: Backplane) -> None:
+    """A script whose variable was empty must not go on; a person sees what there is."""
+    ran = backplane()
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("Usage: backplane ")
+
+
+def test_init_says_what_is_next_in_words_that_can_be_pasted(backplane: Backplane) -> None:
+    """No `cd .`, and a name with a space is quoted."""
+    assert "next: backplane check backplane.yaml && " in backplane("init").err
+    assert "next: cd 'my shop' && backplane check " in backplane("init", "my shop").err
+    assert backplane("init", "quiet", "--quiet").err == ""
+
+
+def test_init_takes_a_kind_in_any_case_and_offers_the_nearest(backplane: Backplane) -> None:
+    """The kinds are shown as a document spells them."""
+    assert backplane("init", "bus", "--kind", "azureservicebus").code == 0
+    ran = backplane("init", "shop", "--kind", "kafak")
+    assert ran.code == 1
+    assert "azureServiceBus" in ran.err
+    assert "did you mean `kafka`?" in ran.err
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "kafka", "azureServiceBus", "sqlServer", "postgresql"])
@@ -83,6 +107,36 @@ def test_apply_asks_where_it_cannot(backplane: Backplane, sqlite_document: str, 
     assert ran.code == 1
     assert "add --yes" in ran.err
     assert not (tmp_path / "events.db").exists()
+
+
+def test_apply_as_json_ends_with_one_line_also_where_nothing_is_to_do(
+    backplane: Backplane, sqlite_document: str
+) -> None:
+    """Whoever reads the lines waits for the last one."""
+    first, second = (backplane("apply", sqlite_document, "--yes", "-f", "json") for _ in range(2))
+    ends = [json.loads(ran.out.splitlines()[-1]) for ran in (first, second)]
+    assert ends == [{"event": "end", "interrupted": False, "done": done, "failed": 0, "notDone": 0} for done in (4, 0)]
+
+
+@pytest.mark.parametrize("form", ["json", "sarif", "github"])
+def test_diagnostics_for_machines_stay_apart_from_the_data_of_a_command(
+    backplane: Backplane, tmp_path: Path, form: str
+) -> None:
+    """Two JSON texts in one stream are none: `plan` writes its plan to standard output, so they go to standard error."""
+    (tmp_path / "doc.yaml").write_text(
+        "dataPlane: {backplane: {type: sqlite, options: {path: e.db}, provisioning: {indexes: default}}}\n", "utf-8"
+    )
+    ran = backplane("plan", "doc.yaml", "-f", "json", "--format", form)
+    assert (ran.code, json.loads(ran.out)["format"]) == (2, "experiment-backplane/plan")
+    assert ran.err == backplane("check", "doc.yaml", "--format", form).out
+
+
+def test_a_saved_plan_takes_no_environment(backplane: Backplane, sqlite_document: str) -> None:
+    """It was chosen when the plan was made; to ignore it now would apply something else than what was asked for."""
+    assert backplane("plan", sqlite_document, "-o", "plan.json").code == 2
+    ran = backplane("apply", "plan.json", "--yes", "--env", "prod")
+    assert (ran.code, ran.out) == (1, "")
+    assert "is a saved plan" in ran.err
 
 
 def test_a_saved_plan_is_executed_exactly_and_once(backplane: Backplane, sqlite_document: str) -> None:
@@ -146,6 +200,7 @@ def test_health_says_what_is_missing(backplane: Backplane, sqlite_document: str)
     backplane("apply", sqlite_document, "--yes")
     ran = backplane("health", "build/runtime.json")
     assert (ran.code, ran.out.split()[0]) == (0, "ok")
+    assert "path: events.db" in backplane("health", "build/runtime.json", "--verbose").out
 
 
 def test_schema_prints_json(backplane: Backplane) -> None:

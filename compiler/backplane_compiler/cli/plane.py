@@ -15,4 +15,10 @@ def opened(path: str) -> DataPlane:
     try:
         return DataPlane.open(path)
     except (ConfigError, BackplaneError) as error:
-        raise Failure(str(error)) from error
+        raise Failure(str(error), hint=_hint(path)) from error
+
+
+def _hint(path: str) -> str | None:
+    if path.endswith((".yaml", ".yml")):
+        return f"a document is compiled first: backplane compile {path} -o build"
+    return None
