@@ -11,6 +11,7 @@ from typing import BinaryIO
 import click
 import msgspec
 
+from backplane_compiler.cli.options import accept_output_options
 from backplane_compiler.cli.output import Failure, complain, emit, tell
 from backplane_compiler.cli.plane import opened
 from backplane_runtime import DataPlane, Status
@@ -21,6 +22,7 @@ _EVENTS: dict[str, type[Event]] = {
 }
 _FLUSH_EVERY = 2_000  # events; a file is read faster than a server takes it, and the queue is bounded
 _SHOWN_PROBLEMS = 20
+_REASON_WITHIN = 1.0  # seconds; with the default --timeout and the closing, the user knows within 10
 
 
 @dataclass
@@ -39,10 +41,22 @@ class _Reading:
 
 @click.command()
 @click.argument("config", metavar="RUNTIME.json")
-@click.option("-f", "--file", "path", default="-", metavar="FILE", help="Events as JSON lines; `-` is standard input.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=8.0, help="Seconds without progress before it gives up."
+    "-f",
+    "--file",
+    "path",
+    default="-",
+    metavar="FILE",
+    help="Events as JSON lines; without it, or as `-`, standard input.",
 )
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=4.0,
+    show_default=True,
+    help="Seconds without progress before it gives up.",
+)
+@accept_output_options
 def command(config: str, path: str, timeout: float) -> int:
     """Publish events that are JSON lines, and print the ledger.
 
@@ -59,7 +73,7 @@ def command(config: str, path: str, timeout: float) -> int:
     try:
         with ExitStack() as stack:
             delivered = _publish(plane, _opened_lines(path, stack), reading, timeout)
-        reason = "" if delivered else plane.health(timeout=min(timeout, 2.0)).message
+        reason = "" if delivered else plane.health(timeout=_REASON_WITHIN).message
     finally:
         # Also on Ctrl-C, which must answer within a second or so: close waits for `closeTimeoutMs` at most.
         plane.close()
@@ -85,9 +99,20 @@ def _publish(plane: DataPlane, lines: BinaryIO, reading: _Reading, timeout: floa
     for event in _events(lines, reading):
         if plane.publish(event) is Status.DROPPED:
             reading.complain("was dropped; see the log above")
-        if reading.number % _FLUSH_EVERY == 0 and not plane.flush(timeout):
+        if reading.number % _FLUSH_EVERY == 0 and not _flushed(plane, timeout):
             return False
-    return plane.flush(timeout)
+    return _flushed(plane, timeout)
+
+
+def _flushed(plane: DataPlane, patience: float) -> bool:
+    """Wait for all that was published; give up after *patience* seconds in which none of it was delivered."""
+    waiting = plane.ledger().total.in_flight
+    while not plane.flush(patience):
+        left = plane.ledger().total.in_flight
+        if left >= waiting:
+            return False
+        waiting = left
+    return True
 
 
 def _events(lines: BinaryIO, reading: _Reading) -> Iterator[Event]:
