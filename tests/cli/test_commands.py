@@ -170,6 +170,9 @@ def test_what_cannot_be_applied_is_shown_as_blocked(backplane: Backplane, sqlite
     assert "  ! sqlite.table.ExperimentEvents" in ran.out
     assert "column EventId" in ran.out
     assert backplane("apply", sqlite_document, "--yes").code == 3
+    lines = [json.loads(line) for line in backplane("apply", sqlite_document, "--yes", "-f", "json").out.splitlines()]
+    assert {line["event"] for line in lines} == {"blocked"}
+    assert all(line["reason"] and line["address"] == "sqlite.table.ExperimentEvents" for line in lines)
 
 
 def test_publish_reads_json_lines_and_prints_the_ledger(
@@ -183,11 +186,13 @@ def test_publish_reads_json_lines_and_prints_the_ledger(
         "not json",
         '{"eventType": "outcom", "experimentName": "e", "subjectId": "u", "metric": "m"}',
         '{"eventType": "Outcome", "experimentName": "e", "subjectId": "u", "metric": "m", "value": 1.5}',
+        '{"eventType": "Outcome", "experimentName": "e", "subjectId": "u", "metric": "m", "valeu": 1.5}',
     ]
     ran = backplane("publish", "build/runtime.json", stdin="\n".join(lines))
     assert ran.code == 1
     assert "standard input:2:" in ran.err
     assert "standard input:3: `eventType` must be one of exposure" in ran.err
+    assert "standard input:5: `outcome` has no field `valeu`; did you mean `value`?" in ran.err
     assert json.loads(ran.out)["total"]["acknowledged"] == 2
     with sqlite3.connect(tmp_path / "events.db") as database:
         assert database.execute('SELECT COUNT(*) FROM "ExperimentEvents"').fetchone() == (2,)

@@ -11,7 +11,7 @@ from backplane_compiler.apply_report import ApplyReport
 from backplane_compiler.cli.live import acknowledged, allow_option, planned, warn_of_unused
 from backplane_compiler.cli.options import Choices, compiled, document_options, read_json
 from backplane_compiler.cli.output import Failure, emit
-from backplane_compiler.cli.progress import outcome_text, progress_for
+from backplane_compiler.cli.progress import blocked_lines, outcome_text, progress_for
 from backplane_compiler.infra.tables import KINDS
 from backplane_compiler.live import apply_plan
 from backplane_compiler.pipeline import Compilation
@@ -19,6 +19,8 @@ from backplane_compiler.plan.codec import PlanFormatError, is_plan, plan_from_by
 from backplane_compiler.plan.plan import Plan
 from backplane_compiler.plan.text import plan_text
 from backplane_compiler.providers.api import ProviderError
+
+_BLOCKED_HINTS = {"text": "see the lines marked `!`", "json": "see the lines whose event is `blocked`"}
 
 
 @click.command()
@@ -53,7 +55,9 @@ def command(document: str, view: str, allow: tuple[str, ...], choices: Choices, 
             emit(outcome_text(ApplyReport(results=(), interrupted=False), view))
         return 0
     if plan.is_blocked:
-        raise Failure("nothing was applied: a step is blocked", hint="see the lines marked `!`", code=3)
+        if view == "json":
+            emit(blocked_lines(plan))
+        raise Failure("nothing was applied: a step is blocked", hint=_BLOCKED_HINTS[view], code=3)
     _ask(yes=yes)
     return _execute(plan, secrets, view)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -14,6 +14,7 @@ import msgspec
 from backplane_compiler.cli.options import accept_output_options
 from backplane_compiler.cli.output import Failure, complain, emit, tell
 from backplane_compiler.cli.plane import opened
+from backplane_compiler.diagnostics.suggest import nearest
 from backplane_runtime import DataPlane, Status
 from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
 
@@ -130,4 +131,16 @@ def _event(line: bytes) -> Event:
     if not isinstance(name, str) or name.casefold() not in _EVENTS:
         known = ", ".join(kind.event_type.value for kind in _EVENTS.values())
         raise ValueError(f"`eventType` must be one of {known}")
-    return msgspec.convert(fields, _EVENTS[name.casefold()])
+    kind = _EVENTS[name.casefold()]
+    _refuse_unknown(fields, kind)
+    return msgspec.convert(fields, kind)
+
+
+def _refuse_unknown(fields: Iterable[str], kind: type[Event]) -> None:
+    """Raise ValueError for a field that *kind* does not have: ignored, what it says would be lost without a word."""
+    known = tuple(field.encode_name for field in msgspec.structs.fields(kind))
+    for name in fields:
+        if name not in known:
+            near = nearest(name, known)
+            ending = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+            raise ValueError(f"`{kind.event_type.value}` has no field `{name}`; {ending}")
