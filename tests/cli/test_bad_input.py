@@ -100,6 +100,13 @@ def test_a_document_is_not_taken_for_a_runtime_config(backplane: Backplane, sqli
         )
 
 
+def test_a_document_is_not_taken_for_a_plan(backplane: Backplane, sqlite_document: str) -> None:
+    """The same for `explain`."""
+    ran = backplane("explain", sqlite_document)
+    assert (ran.code, len(ran.err.splitlines())) == (1, 2)
+    assert "backplane plan doc.yaml -o plan.json" in ran.err
+
+
 def test_an_output_that_is_a_file(backplane: Backplane, tmp_path: Path) -> None:
     """The folder cannot be made, and that is said in one line."""
     (tmp_path / "doc.yaml").write_bytes(GOOD)

@@ -198,6 +198,17 @@ def test_publish_reads_json_lines_and_prints_the_ledger(
         assert database.execute('SELECT COUNT(*) FROM "ExperimentEvents"').fetchone() == (2,)
 
 
+def test_events_for_a_logger_are_lines_on_standard_error(backplane: Backplane, tmp_path: Path) -> None:
+    """In `publish` nobody else could give the logger a handler."""
+    (tmp_path / "doc.yaml").write_text("dataPlane: {backplane: {type: logging}}\n", encoding="utf-8")
+    backplane("compile", "doc.yaml", "-o", "build")
+    line = '{"eventType": "outcome", "experimentName": "e", "subjectId": "u", "metric": "m"}'
+    ran = backplane("publish", "build/runtime.json", stdin=line)
+    assert (ran.code, json.loads(ran.out)["total"]["acknowledged"]) == (0, 1)
+    assert json.loads(ran.err)["eventType"] == "Outcome"
+    assert backplane("health", "build/runtime.json").code == 0
+
+
 def test_health_says_what_is_missing(backplane: Backplane, sqlite_document: str) -> None:
     """First there is no table, then all is well."""
     backplane("compile", sqlite_document, "-o", "build")

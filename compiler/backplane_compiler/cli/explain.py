@@ -38,6 +38,7 @@ def command(subject: str) -> int:
     except OSError as error:
         raise Failure(f"{subject}: cannot be read: {error.strerror}") from error
     except PlanFormatError as error:
-        raise Failure(str(error)) from error
+        hint = f"a document is planned first: backplane plan {subject} -o plan.json"
+        raise Failure(str(error), hint=hint if subject.endswith((".yaml", ".yml")) else None) from error
     emit(explain_plan(plan, KINDS))
     return 0

@@ -46,8 +46,7 @@ def blocked_lines(plan: Plan) -> str:
         for step in target.steps:
             for obstacle in step.open_obstacles(plan.allowed):
                 line = {"event": "blocked", "server": target.server.label, "address": step.address}
-                line |= {"reason": obstacle.message, "needs": obstacle.needs}
-                lines.append(json.dumps(line))
+                lines.append(json.dumps({**line, "reason": obstacle.message, "needs": obstacle.needs}))
     return "\n".join(lines)
 
 
