@@ -32,7 +32,7 @@ def main() -> None:
     backplane("plan", DOCUMENT, expect=2)
 
     say("4. Apply: make it so.")
-    backplane("apply", DOCUMENT, "--yes")
+    backplane("apply", DOCUMENT, "--yes", last=2)
 
     say(f"5. Publish {2 * SUBJECTS:,} events through the runtime, as a service would.")
     publish()

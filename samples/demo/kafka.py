@@ -50,7 +50,7 @@ def run_steps(broker: str) -> None:
     backplane("plan", DOCUMENT, expect=2)
 
     say("4. Apply: make it so.")
-    backplane("apply", DOCUMENT, "--yes")
+    backplane("apply", DOCUMENT, "--yes", last=2)
 
     say(f"5. Publish {2 * SUBJECTS:,} events through the runtime, as a service would.")
     published = publish()

@@ -22,9 +22,11 @@ def show(text: str) -> None:
     print("\n".join(f"    {line}".rstrip() for line in text.rstrip().splitlines()), flush=True)
 
 
-def backplane(*arguments: str, expect: int = 0, environment: Mapping[str, str] | None = None) -> None:
-    """Run the command line, show it and what it prints, and insist on its exit code."""
-    show(f"$ backplane {' '.join(arguments)}")
+def backplane(
+    *arguments: str, expect: int = 0, last: int | None = None, environment: Mapping[str, str] | None = None
+) -> None:
+    """Run the command line, show it and what it prints (or its *last* lines), and insist on its exit code."""
+    show(f"$ backplane {' '.join(arguments)}" + (f" | tail -n {last}" if last else ""))
     done = subprocess.run(
         [sys.executable, "-m", "backplane_compiler", *arguments],
         cwd=ROOT,
@@ -33,7 +35,7 @@ def backplane(*arguments: str, expect: int = 0, environment: Mapping[str, str] |
         text=True,
         check=False,
     )
-    show(done.stderr + done.stdout)
+    show(done.stderr + "\n".join(done.stdout.splitlines()[-(last or 0) :]))
     if done.returncode != expect:
         sys.exit(f"the demo stops here: exit code {done.returncode}, expected {expect}")
 

@@ -66,6 +66,47 @@ def test_usage_errors_exit_with_1(backplane: Backplane) -> None:
     assert "did you mean `check`?" in backplane("chekc").err
 
 
+def test_usage_errors_read_as_the_others_do(backplane: Backplane) -> None:
+    """Lower case, no final stop."""
+    assert backplane("check").err == "error: missing argument 'DOC...'\nhint: see `backplane check --help`\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("build/runtime.json", "`backplane publish`"),
+        ("plan.json", "`backplane apply`"),
+        ("build/infra.json", "the document"),
+        ("build/manifest.json", "the document"),
+    ],
+)
+def test_a_file_that_we_wrote_is_not_taken_for_a_document(
+    backplane: Backplane, sqlite_document: str, file: str, expected: str
+) -> None:
+    """Two lines say which command takes it, instead of an error for each of its keys."""
+    backplane("compile", sqlite_document, "-o", "build")
+    backplane("plan", sqlite_document, "-o", "plan.json")
+    for command in ("check", "plan"):
+        ran = backplane(command, file)
+        assert (ran.code, len(ran.err.splitlines())) == (1, 2)
+        assert expected in ran.err.splitlines()[1]
+
+
+def test_a_document_is_not_taken_for_a_runtime_config(backplane: Backplane, sqlite_document: str) -> None:
+    """The hint is the command that makes one of the other."""
+    for command in ("publish", "health"):
+        assert (
+            "hint: a document is compiled first: backplane compile doc.yaml" in backplane(command, sqlite_document).err
+        )
+
+
+def test_a_document_is_not_taken_for_a_plan(backplane: Backplane, sqlite_document: str) -> None:
+    """The same for `explain`."""
+    ran = backplane("explain", sqlite_document)
+    assert (ran.code, len(ran.err.splitlines())) == (1, 2)
+    assert "backplane plan doc.yaml -o plan.json" in ran.err
+
+
 def test_an_output_that_is_a_file(backplane: Backplane, tmp_path: Path) -> None:
     """The folder cannot be made, and that is said in one line."""
     (tmp_path / "doc.yaml").write_bytes(GOOD)

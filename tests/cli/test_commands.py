@@ -34,7 +34,31 @@ def test_each_command_has_help_with_an_example(backplane: Backplane, name: str) 
     """One can copy the example."""
     ran = backplane(name, "--help")
     assert ran.code == 0
-    assert f"backplane {name}" in ran.out.split("Example:")[1] or name == "publish"
+    assert f"backplane {name}" in ran.out.split("Example:")[1]
+    assert {"--color", "--quiet", "--verbose"} <= set(ran.out.split())
+
+
+def test_a_bare_backplane_shows_the_help_and_is_an_error(backplane: Backplane) -> None:
+    """A script whose variable was empty must not go on; a person sees what there is."""
+    ran = backplane()
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("Usage: backplane ")
+
+
+def test_init_says_what_is_next_in_words_that_can_be_pasted(backplane: Backplane) -> None:
+    """No `cd .`, and a name with a space is quoted."""
+    assert "next: backplane check backplane.yaml && " in backplane("init").err
+    assert "next: cd 'my shop' && backplane check " in backplane("init", "my shop").err
+    assert backplane("init", "quiet", "--quiet").err == ""
+
+
+def test_init_takes_a_kind_in_any_case_and_offers_the_nearest(backplane: Backplane) -> None:
+    """The kinds are shown as a document spells them."""
+    assert backplane("init", "bus", "--kind", "azureservicebus").code == 0
+    ran = backplane("init", "shop", "--kind", "kafak")
+    assert ran.code == 1
+    assert "azureServiceBus" in ran.err
+    assert "did you mean `kafka`?" in ran.err
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "kafka", "azureServiceBus", "sqlServer", "postgresql"])
@@ -85,6 +109,36 @@ def test_apply_asks_where_it_cannot(backplane: Backplane, sqlite_document: str, 
     assert not (tmp_path / "events.db").exists()
 
 
+def test_apply_as_json_ends_with_one_line_also_where_nothing_is_to_do(
+    backplane: Backplane, sqlite_document: str
+) -> None:
+    """Whoever reads the lines waits for the last one."""
+    first, second = (backplane("apply", sqlite_document, "--yes", "-f", "json") for _ in range(2))
+    ends = [json.loads(ran.out.splitlines()[-1]) for ran in (first, second)]
+    assert ends == [{"event": "end", "interrupted": False, "done": done, "failed": 0, "notDone": 0} for done in (4, 0)]
+
+
+@pytest.mark.parametrize("form", ["json", "sarif", "github"])
+def test_diagnostics_for_machines_stay_apart_from_the_data_of_a_command(
+    backplane: Backplane, tmp_path: Path, form: str
+) -> None:
+    """Two JSON texts in one stream are none: `plan` writes its plan to standard output, so they go to standard error."""
+    (tmp_path / "doc.yaml").write_text(
+        "dataPlane: {backplane: {type: sqlite, options: {path: e.db}, provisioning: {indexes: default}}}\n", "utf-8"
+    )
+    ran = backplane("plan", "doc.yaml", "-f", "json", "--format", form)
+    assert (ran.code, json.loads(ran.out)["format"]) == (2, "experiment-backplane/plan")
+    assert ran.err == backplane("check", "doc.yaml", "--format", form).out
+
+
+def test_a_saved_plan_takes_no_environment(backplane: Backplane, sqlite_document: str) -> None:
+    """It was chosen when the plan was made; to ignore it now would apply something else than what was asked for."""
+    assert backplane("plan", sqlite_document, "-o", "plan.json").code == 2
+    ran = backplane("apply", "plan.json", "--yes", "--env", "prod")
+    assert (ran.code, ran.out) == (1, "")
+    assert "is a saved plan" in ran.err
+
+
 def test_a_saved_plan_is_executed_exactly_and_once(backplane: Backplane, sqlite_document: str) -> None:
     """`explain` reads the same file."""
     assert backplane("plan", sqlite_document, "-o", "plan.json").code == 2
@@ -116,6 +170,9 @@ def test_what_cannot_be_applied_is_shown_as_blocked(backplane: Backplane, sqlite
     assert "  ! sqlite.table.ExperimentEvents" in ran.out
     assert "column EventId" in ran.out
     assert backplane("apply", sqlite_document, "--yes").code == 3
+    lines = [json.loads(line) for line in backplane("apply", sqlite_document, "--yes", "-f", "json").out.splitlines()]
+    assert {line["event"] for line in lines} == {"blocked"}
+    assert all(line["reason"] and line["address"] == "sqlite.table.ExperimentEvents" for line in lines)
 
 
 def test_publish_reads_json_lines_and_prints_the_ledger(
@@ -129,14 +186,27 @@ def test_publish_reads_json_lines_and_prints_the_ledger(
         "not json",
         '{"eventType": "outcom", "experimentName": "e", "subjectId": "u", "metric": "m"}',
         '{"eventType": "Outcome", "experimentName": "e", "subjectId": "u", "metric": "m", "value": 1.5}',
+        '{"eventType": "Outcome", "experimentName": "e", "subjectId": "u", "metric": "m", "valeu": 1.5}',
     ]
     ran = backplane("publish", "build/runtime.json", stdin="\n".join(lines))
     assert ran.code == 1
     assert "standard input:2:" in ran.err
     assert "standard input:3: `eventType` must be one of exposure" in ran.err
+    assert "standard input:5: `outcome` has no field `valeu`; did you mean `value`?" in ran.err
     assert json.loads(ran.out)["total"]["acknowledged"] == 2
     with sqlite3.connect(tmp_path / "events.db") as database:
         assert database.execute('SELECT COUNT(*) FROM "ExperimentEvents"').fetchone() == (2,)
+
+
+def test_events_for_a_logger_are_lines_on_standard_error(backplane: Backplane, tmp_path: Path) -> None:
+    """In `publish` nobody else could give the logger a handler."""
+    (tmp_path / "doc.yaml").write_text("dataPlane: {backplane: {type: logging}}\n", encoding="utf-8")
+    backplane("compile", "doc.yaml", "-o", "build")
+    line = '{"eventType": "outcome", "experimentName": "e", "subjectId": "u", "metric": "m"}'
+    ran = backplane("publish", "build/runtime.json", stdin=line)
+    assert (ran.code, json.loads(ran.out)["total"]["acknowledged"]) == (0, 1)
+    assert json.loads(ran.err)["eventType"] == "Outcome"
+    assert backplane("health", "build/runtime.json").code == 0
 
 
 def test_health_says_what_is_missing(backplane: Backplane, sqlite_document: str) -> None:
@@ -146,6 +216,7 @@ def test_health_says_what_is_missing(backplane: Backplane, sqlite_document: str)
     backplane("apply", sqlite_document, "--yes")
     ran = backplane("health", "build/runtime.json")
     assert (ran.code, ran.out.split()[0]) == (0, "ok")
+    assert "path: events.db" in backplane("health", "build/runtime.json", "--verbose").out
 
 
 def test_schema_prints_json(backplane: Backplane) -> None:

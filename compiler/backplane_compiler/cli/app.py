@@ -13,7 +13,7 @@ from importlib import import_module
 
 import click
 
-from backplane_compiler.cli.output import Failure, complain
+from backplane_compiler.cli.output import Failure, complain, tell
 
 # name -> (module, one line of help). The order is the one in which people meet them.
 COMMANDS = {
@@ -70,11 +70,13 @@ class _LazyGroup(click.Group):
 
 @click.group(
     cls=_LazyGroup,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with `backplane init`, or see `backplane COMMAND --help` for examples.",
 )
 @click.version_option(package_name="experiment-backplane", prog_name="backplane")
-def backplane() -> None:
+@click.pass_context
+def backplane(ctx: click.Context) -> int:
     """Compile one document into topics, queues, tables and a runtime config, and publish events to them.
 
     \b
@@ -83,6 +85,10 @@ def backplane() -> None:
       backplane check backplane.yaml
       backplane plan backplane.yaml
     """
+    if ctx.invoked_subcommand is None:
+        tell(ctx.get_help())
+        return Exit.ERROR
+    return Exit.DONE
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -108,9 +114,9 @@ def _explain_end(error: BaseException) -> int:
             return error.code
         case click.UsageError():
             path = error.ctx.command_path if error.ctx else "backplane"
-            complain(error.format_message(), hint=f"see `{path} --help`")
+            complain(_in_our_style(error.format_message()), hint=f"see `{path} --help`")
         case click.ClickException():
-            complain(error.format_message())
+            complain(_in_our_style(error.format_message()))
         case KeyboardInterrupt() | click.Abort():
             complain("interrupted")
             return Exit.INTERRUPTED
@@ -122,6 +128,11 @@ def _explain_end(error: BaseException) -> int:
                 hint="run it again with --verbose and report what it prints",
             )
     return Exit.ERROR
+
+
+def _in_our_style(message: str) -> str:
+    """Return click's sentence as the rest of our texts are: lower case, no final stop."""
+    return message[:1].lower() + message[1:].removesuffix(".")
 
 
 def _silence_stdout() -> None:

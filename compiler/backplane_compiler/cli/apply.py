@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
 from backplane_compiler.apply import ApplyOptions, PlanBlockedError, StalePlanError
+from backplane_compiler.apply_report import ApplyReport
 from backplane_compiler.cli.live import acknowledged, allow_option, planned, warn_of_unused
-from backplane_compiler.cli.options import Choices, compiled, document_options
+from backplane_compiler.cli.options import Choices, compiled, document_options, read_json
 from backplane_compiler.cli.output import Failure, emit
-from backplane_compiler.cli.progress import outcome_text, progress_for
+from backplane_compiler.cli.progress import blocked_lines, outcome_text, progress_for
 from backplane_compiler.infra.tables import KINDS
 from backplane_compiler.live import apply_plan
 from backplane_compiler.pipeline import Compilation
@@ -19,6 +19,8 @@ from backplane_compiler.plan.codec import PlanFormatError, is_plan, plan_from_by
 from backplane_compiler.plan.plan import Plan
 from backplane_compiler.plan.text import plan_text
 from backplane_compiler.providers.api import ProviderError
+
+_BLOCKED_HINTS = {"text": "see the lines marked `!`", "json": "see the lines whose event is `blocked`"}
 
 
 @click.command()
@@ -29,6 +31,7 @@ from backplane_compiler.providers.api import ProviderError
     "view",
     type=click.Choice(("text", "json")),
     default="text",
+    show_default=True,
     help="Form of the progress: json is a line a step.",
 )
 @allow_option
@@ -48,33 +51,33 @@ def command(document: str, view: str, allow: tuple[str, ...], choices: Choices, 
     if view == "text":
         emit(plan_text(plan, KINDS, verbose=choices.verbose))
     if plan.is_empty:
+        if view == "json":
+            emit(outcome_text(ApplyReport(results=(), interrupted=False), view))
         return 0
     if plan.is_blocked:
-        raise Failure("nothing was applied: a step is blocked", hint="see the lines marked `!`", code=3)
+        if view == "json":
+            emit(blocked_lines(plan))
+        raise Failure("nothing was applied: a step is blocked", hint=_BLOCKED_HINTS[view], code=3)
     _ask(yes=yes)
     return _execute(plan, secrets, view)
 
 
 def _plan_of(path: str, allow: tuple[str, ...], choices: Choices) -> tuple[Plan, dict[str, str]]:
     """Return the plan that *path* holds or asks for, and what stood in clear in the document."""
-    raw = _read(path)
+    raw = read_json(path)
     if raw is None or not is_plan(raw):
-        compilation = compiled(path, choices)
+        compilation = compiled(path, choices, machine=sys.stderr)
         return planned(compilation, allow), _secrets(compilation)
+    if choices.env is not None or choices.overlays:
+        raise Failure(
+            f"{path} is a saved plan: --env and --overlay were chosen when it was made", hint="leave them out"
+        )
     try:
         plan = plan_from_bytes(raw, name=path).with_allowed(acknowledged(allow))
     except PlanFormatError as error:
         raise Failure(str(error)) from error
     warn_of_unused(plan)
     return plan, {}
-
-
-def _read(path: str) -> bytes | None:
-    # Whatever keeps the file from being read is said better by the compiler, with a code and a hint.
-    try:
-        return Path(path).read_bytes() if path.endswith(".json") else None
-    except OSError:
-        return None
 
 
 def _secrets(compilation: Compilation) -> dict[str, str]:

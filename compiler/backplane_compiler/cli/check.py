@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from backplane_compiler.cli.options import Choices, document_options, show_diagnostics
+from backplane_compiler.cli.options import Choices, document_options, refuse_what_we_wrote, show_diagnostics
 from backplane_compiler.cli.output import tell
 from backplane_compiler.pipeline import compile_file
 
@@ -18,8 +18,11 @@ def command(documents: tuple[str, ...], choices: Choices) -> int:
     \b
     Example:
       backplane check backplane.yaml
-      backplane check --env prod --format github backplane.yaml
+      backplane check --format github backplane.yaml
+      backplane check --env prod backplane.yaml     # where it has `environments: {prod: ...}`
     """
+    for path in documents:
+        refuse_what_we_wrote(path)
     compilations = tuple(compile_file(path, env=choices.env, overlays=choices.overlays) for path in documents)
     show_diagnostics(compilations, choices)
     if choices.form == "text" and not choices.quiet:

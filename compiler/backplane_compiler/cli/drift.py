@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from backplane_compiler.cli.live import planned
@@ -21,7 +23,7 @@ def command(document: str, choices: Choices) -> int:
     Example:
       backplane drift --quiet backplane.yaml || alert
     """
-    plan = planned(compiled(document, choices), ())
+    plan = planned(compiled(document, choices, machine=sys.stderr), ())
     lines = tuple(drift_lines(plan, KINDS))
     for line in lines:
         emit(line)

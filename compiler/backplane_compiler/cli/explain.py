@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from backplane_compiler.cli.options import accept_output_options
 from backplane_compiler.cli.output import Failure, emit
 from backplane_compiler.diagnostics.codes import code_names, explanation
 from backplane_compiler.diagnostics.suggest import nearest
@@ -16,6 +17,7 @@ from backplane_compiler.plan.explain import explain_plan
 
 @click.command()
 @click.argument("subject", metavar="PLAN.json|CODE")
+@accept_output_options
 def command(subject: str) -> int:
     """Explain what a saved plan will do, or what a diagnostic code means.
 
@@ -36,6 +38,7 @@ def command(subject: str) -> int:
     except OSError as error:
         raise Failure(f"{subject}: cannot be read: {error.strerror}") from error
     except PlanFormatError as error:
-        raise Failure(str(error)) from error
+        hint = f"a document is planned first: backplane plan {subject} -o plan.json"
+        raise Failure(str(error), hint=hint if subject.endswith((".yaml", ".yml")) else None) from error
     emit(explain_plan(plan, KINDS))
     return 0

@@ -21,9 +21,9 @@ class Failure(Exception):  # noqa: N818  it is a way for a command to end, not a
         self.code = code
 
 
-def emit(text: str) -> None:
-    """Write *text* to standard output, with one final newline."""
-    print(text, end="" if text.endswith("\n") else "\n")
+def emit(text: str, stream: TextIO | None = None) -> None:
+    """Write *text* to *stream* (default: standard output), with one final newline."""
+    print(text, end="" if text.endswith("\n") else "\n", file=stream)
 
 
 def tell(text: str) -> None:
@@ -39,12 +39,20 @@ def complain(message: str, *, hint: str | None = None) -> None:
 
 
 def report(
-    diagnostics: Iterable[Diagnostic], *, form: str = "text", color: str = "auto", secrets: Collection[str] = ()
+    diagnostics: Iterable[Diagnostic],
+    *,
+    form: str = "text",
+    color: str = "auto",
+    secrets: Collection[str] = (),
+    machine: TextIO | None = None,
 ) -> None:
-    """Write *diagnostics*: machine formats to standard output, texts for people to standard error."""
+    """Write *diagnostics*: texts for people to standard error, other formats to *machine* (default: standard output).
+
+    A command that has data of its own for standard output names standard error: two JSON texts in one stream are none.
+    """
     found = tuple(diagnostics)
     if form in ("json", "sarif", "github"):
-        emit(_machine(found, form, secrets))
+        emit(_machine(found, form, secrets), machine)
     elif found:
         tell(_text(found, form, use_color(color, sys.stderr), secrets).rstrip("\n"))
         tell("\n" + summary(found) if form == "text" else summary(found))

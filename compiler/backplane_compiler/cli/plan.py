@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -17,7 +18,9 @@ from backplane_compiler.plan.text import plan_text
 @click.command()
 @click.argument("document", metavar="DOC")
 @click.option("-o", "--output", metavar="PLAN.json", help="Save the plan, for `backplane apply PLAN.json`.")
-@click.option("-f", "view", type=click.Choice(("text", "json")), default="text", help="Form of the plan.")
+@click.option(
+    "-f", "view", type=click.Choice(("text", "json")), default="text", show_default=True, help="Form of the plan."
+)
 @allow_option
 @document_options
 def command(document: str, output: str | None, view: str, allow: tuple[str, ...], choices: Choices) -> int:
@@ -30,7 +33,7 @@ def command(document: str, output: str | None, view: str, allow: tuple[str, ...]
       backplane plan backplane.yaml -o plan.json
       backplane plan --allow ordering:kafka.topic.experiment-errors backplane.yaml
     """
-    plan = planned(compiled(document, choices), allow)
+    plan = planned(compiled(document, choices, machine=sys.stderr), allow)
     raw = plan_to_bytes(plan)
     emit(raw.decode() if view == "json" else plan_text(plan, KINDS, verbose=choices.verbose))
     if output is not None:

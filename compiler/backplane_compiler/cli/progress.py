@@ -39,6 +39,17 @@ def outcome_text(report: ApplyReport, view: str) -> str:
     return "\n".join(lines)
 
 
+def blocked_lines(plan: Plan) -> str:
+    """Return a JSON line for each step that is blocked: why, and which acknowledgement it needs (null: none helps)."""
+    lines = []
+    for target in plan.targets:
+        for step in target.steps:
+            for obstacle in step.open_obstacles(plan.allowed):
+                line = {"event": "blocked", "server": target.server.label, "address": step.address}
+                lines.append(json.dumps({**line, "reason": obstacle.message, "needs": obstacle.needs}))
+    return "\n".join(lines)
+
+
 class _Lines:
     """A line for each finished step, with how many there are and how long the rest will take."""
 

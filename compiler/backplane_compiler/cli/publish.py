@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -11,8 +11,10 @@ from typing import BinaryIO
 import click
 import msgspec
 
+from backplane_compiler.cli.options import accept_output_options
 from backplane_compiler.cli.output import Failure, complain, emit, tell
 from backplane_compiler.cli.plane import opened
+from backplane_compiler.diagnostics.suggest import nearest
 from backplane_runtime import DataPlane, Status
 from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
 
@@ -21,6 +23,7 @@ _EVENTS: dict[str, type[Event]] = {
 }
 _FLUSH_EVERY = 2_000  # events; a file is read faster than a server takes it, and the queue is bounded
 _SHOWN_PROBLEMS = 20
+_REASON_WITHIN = 1.0  # seconds; with the default --timeout and the closing, the user knows within 10
 
 
 @dataclass
@@ -39,10 +42,22 @@ class _Reading:
 
 @click.command()
 @click.argument("config", metavar="RUNTIME.json")
-@click.option("-f", "--file", "path", default="-", metavar="FILE", help="Events as JSON lines; `-` is standard input.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=8.0, help="Seconds without progress before it gives up."
+    "-f",
+    "--file",
+    "path",
+    default="-",
+    metavar="FILE",
+    help="Events as JSON lines; without it, or as `-`, standard input.",
 )
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=4.0,
+    show_default=True,
+    help="Seconds without progress before it gives up.",
+)
+@accept_output_options
 def command(config: str, path: str, timeout: float) -> int:
     """Publish events that are JSON lines, and print the ledger.
 
@@ -59,7 +74,7 @@ def command(config: str, path: str, timeout: float) -> int:
     try:
         with ExitStack() as stack:
             delivered = _publish(plane, _opened_lines(path, stack), reading, timeout)
-        reason = "" if delivered else plane.health(timeout=min(timeout, 2.0)).message
+        reason = "" if delivered else plane.health(timeout=_REASON_WITHIN).message
     finally:
         # Also on Ctrl-C, which must answer within a second or so: close waits for `closeTimeoutMs` at most.
         plane.close()
@@ -85,9 +100,20 @@ def _publish(plane: DataPlane, lines: BinaryIO, reading: _Reading, timeout: floa
     for event in _events(lines, reading):
         if plane.publish(event) is Status.DROPPED:
             reading.complain("was dropped; see the log above")
-        if reading.number % _FLUSH_EVERY == 0 and not plane.flush(timeout):
+        if reading.number % _FLUSH_EVERY == 0 and not _flushed(plane, timeout):
             return False
-    return plane.flush(timeout)
+    return _flushed(plane, timeout)
+
+
+def _flushed(plane: DataPlane, patience: float) -> bool:
+    """Wait for all that was published; give up after *patience* seconds in which none of it was delivered."""
+    waiting = plane.ledger().total.in_flight
+    while not plane.flush(patience):
+        left = plane.ledger().total.in_flight
+        if left >= waiting:
+            return False
+        waiting = left
+    return True
 
 
 def _events(lines: BinaryIO, reading: _Reading) -> Iterator[Event]:
@@ -105,4 +131,16 @@ def _event(line: bytes) -> Event:
     if not isinstance(name, str) or name.casefold() not in _EVENTS:
         known = ", ".join(kind.event_type.value for kind in _EVENTS.values())
         raise ValueError(f"`eventType` must be one of {known}")
-    return msgspec.convert(fields, _EVENTS[name.casefold()])
+    kind = _EVENTS[name.casefold()]
+    _refuse_unknown(fields, kind)
+    return msgspec.convert(fields, kind)
+
+
+def _refuse_unknown(fields: Iterable[str], kind: type[Event]) -> None:
+    """Raise ValueError for a field that *kind* does not have: ignored, what it says would be lost without a word."""
+    known = tuple(field.encode_name for field in msgspec.structs.fields(kind))
+    for name in fields:
+        if name not in known:
+            near = nearest(name, known)
+            ending = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+            raise ValueError(f"`{kind.event_type.value}` has no field `{name}`; {ending}")

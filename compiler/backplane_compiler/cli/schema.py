@@ -6,11 +6,13 @@ import json
 
 import click
 
+from backplane_compiler.cli.options import accept_output_options
 from backplane_compiler.cli.output import emit
 
 
 @click.command()
 @click.argument("what", type=click.Choice(("document", "runtime", "events")))
+@accept_output_options
 def command(what: str) -> int:
     """Print the JSON Schema (2020-12) of the document, of runtime.json, or of the events.
 
