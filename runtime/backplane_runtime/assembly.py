@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from backplane_runtime.backplanes.api import Backplane, BackplaneError
+from backplane_runtime.admission import enabled_types
+from backplane_runtime.backplanes.api import BackplaneError
 from backplane_runtime.backplanes.registry import kind_of, load_maker, registered
 from backplane_runtime.config import BackplaneEntry, ConfigError, FrozenConfig
 from backplane_runtime.events import Event, EventType
@@ -71,11 +72,12 @@ def _lane_of_entry(entry: BackplaneEntry, plane: Plane) -> LaneOptions:
 
 
 def _lane(member: Member, kind: str, plane: Plane) -> LaneOptions:
-    make: Callable[[], Backplane] = partial(load_maker(kind), member.settings)
+    events = frozenset(member.events)
+    more = {"events": events & enabled_types(plane)} if registered(kind).wants_events else {}
     return LaneOptions(
         name=member.name,
-        make=make,
-        events=frozenset(member.events),
+        make=partial(load_maker(kind), member.settings, **more),
+        events=events,
         batch_size=getattr(member.settings, "batch_size", plane.batch_size),
         interval=plane.flush_interval_ms / 1000,
         capacity=plane.max_queue_size,

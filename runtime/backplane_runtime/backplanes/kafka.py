@@ -35,8 +35,9 @@ _POISON = frozenset(
 class KafkaBackplane:
     """Produces each event to the topic of its type, keyed as `partitionBy` says."""
 
-    def __init__(self, settings: Kafka) -> None:
+    def __init__(self, settings: Kafka, events: frozenset[EventType] = frozenset(EventType)) -> None:
         self._settings = settings
+        self._events = events
         self._producer: Producer | None = None
         self._under_way: set[str] = set()  # ids that librdkafka has, without a report
         self._reports: dict[str, Verdict | Rejected] = {}  # of ids whose verdict was not returned yet
@@ -85,7 +86,7 @@ class KafkaBackplane:
             metadata = AdminClient(config | callbacks, logger=_LOGGER).list_topics(timeout=max(0.1, timeout * 0.9))
         except (KafkaException, UnavailableError) as error:
             return BackplaneHealth(healthy=False, message=self._silence(complaints, error))
-        missing = sorted({self._settings.topic_for(kind) for kind in EventType} - metadata.topics.keys())
+        missing = sorted({self._settings.topic_for(kind) for kind in self._events} - metadata.topics.keys())
         details = {"brokers": len(metadata.brokers), "clusterId": metadata.cluster_id, "missingTopics": missing}
         if missing:
             return BackplaneHealth(healthy=False, message=f"missing topics: {', '.join(missing)}", details=details)

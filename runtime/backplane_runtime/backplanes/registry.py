@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from backplane_runtime import settings as options
 from backplane_runtime.backplanes.api import Backplane, BackplaneError
@@ -18,7 +17,7 @@ from backplane_runtime.settings import Settings
 
 ENTRY_POINT_GROUP = "backplane.backplanes"
 
-Maker = Callable[[Any], Backplane]
+Maker = Callable[..., Backplane]  # called as `Registration` says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +31,15 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """One type of backplane; `make` is a class, or `module:name` to be imported when it is needed."""
+    """One type of backplane; `make` is a class, or `module:name` to be imported when it is needed.
+
+    It is called with the settings, and where `wants_events` is set also with `events=`, the types that it will be sent.
+    """
 
     make: Maker | str
     settings_type: type[Settings] | None = None
     client: Client | None = None
+    wants_events: bool = False
 
 
 _registered: dict[str, Registration] = {}
@@ -134,7 +137,9 @@ def _register_built_ins() -> None:
         "postgresql": Registration(
             make=f"{package}.postgresql:PostgreSqlBackplane", settings_type=options.PostgreSql, client=psycopg
         ),
-        "kafka": Registration(make=f"{package}.kafka:KafkaBackplane", settings_type=options.Kafka, client=confluent),
+        "kafka": Registration(
+            make=f"{package}.kafka:KafkaBackplane", settings_type=options.Kafka, client=confluent, wants_events=True
+        ),
     }
     for name, registration in built_ins.items():
         register_backplane(name, registration)

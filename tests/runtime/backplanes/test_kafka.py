@@ -142,6 +142,23 @@ def test_thousands_of_events_in_order(kafka: KafkaCluster) -> None:
     assert [one["subjectId"] for one in payloads] == [str(number) for number in range(10_000)]
 
 
+def test_a_disabled_type_needs_no_topic(kafka: KafkaCluster) -> None:
+    """Health asks for the topics of the types that are published, and for no others."""
+    name = f"only-{uuid.uuid4()}"
+    create_topics(kafka.bootstrap, [name])
+    settings = Kafka(brokers=(kafka.bootstrap,), topic_prefix="nowhere.", topics={EventType.OUTCOME: name})
+    off = Plane(
+        enable_exposure_events=False,
+        enable_assignment_events=False,
+        enable_analysis_signals=False,
+        enable_error_events=False,
+    )
+    with DataPlane(settings, plane=off) as plane:
+        assert plane.health().healthy
+    with DataPlane(settings) as plane:
+        assert "nowhere.experiment-exposures" in plane.health().message
+
+
 def test_a_missing_topic_is_said(kafka: KafkaCluster) -> None:
     """By its name; it is not created, and the events wait until it is."""
     settings = Kafka(brokers=(kafka.bootstrap,), topic=f"missing-{uuid.uuid4()}")
