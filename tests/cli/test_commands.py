@@ -169,6 +169,8 @@ def test_what_cannot_be_applied_is_shown_as_blocked(backplane: Backplane, sqlite
     assert ran.code == 3
     assert "  ! sqlite.table.ExperimentEvents" in ran.out
     assert "column EventId" in ran.out
+    saved = backplane("plan", sqlite_document, "-o", "plan.json").err
+    assert saved == "saved plan.json; `backplane explain plan.json` says what to do about the blocked steps\n"
     assert backplane("apply", sqlite_document, "--yes").code == 3
     lines = [json.loads(line) for line in backplane("apply", sqlite_document, "--yes", "-f", "json").out.splitlines()]
     assert {line["event"] for line in lines} == {"blocked"}

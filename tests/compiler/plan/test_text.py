@@ -168,6 +168,8 @@ def test_nothing_in_a_name_or_a_value_moves_the_terminal() -> None:
         (90_000, Unit.MILLISECONDS, "90s"),
         (1001, Unit.MILLISECONDS, "1001ms"),
         (-1, Unit.MILLISECONDS, "-1"),
+        (922_337_203_685_477, Unit.MILLISECONDS, "unlimited"),
+        (9_223_372_036_854_775_807, Unit.MILLISECONDS, "unlimited"),
         (0, Unit.BYTES, "0"),
         (1 << 30, Unit.BYTES, "1 GiB"),
         (1_048_588, Unit.BYTES, "1048588 B"),
