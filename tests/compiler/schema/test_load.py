@@ -53,6 +53,13 @@ def test_hints_know_where_they_are(name: str, hint: str) -> None:
     assert _hint((_GOLDEN / f"{name}.yaml").read_text(encoding="utf-8")) == hint
 
 
+def test_a_key_missing_in_an_item_of_a_list_goes_into_that_item() -> None:
+    """`under backplanes` would begin another item."""
+    members = "[{ name: a, type: logging }, { type: sqlite }]"
+    text = f"dataPlane: {{ backplane: {{ type: composite, options: {{ backplanes: {members} }} }} }}\n"
+    assert _hint(text) == "add `name:` under `backplanes[1]`"
+
+
 @pytest.mark.parametrize(
     "text",
     [
