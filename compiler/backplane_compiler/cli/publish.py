@@ -63,7 +63,8 @@ def command(config: str, path: str, timeout: float) -> int:
     """Publish events that are JSON lines, and print the ledger.
 
     A line has an `eventType` (exposure, assignment, outcome, analysisSignal, error) and the fields of that event, as in
-    `backplane schema events`. A line that is not an event is reported, and the rest goes on; the exit code is then 1.
+    `backplane schema events`. A line that is not an event is reported, and the rest goes on; the exit code is then 1, as
+    it is where a server refuses an event.
 
     \b
     Example:
@@ -80,12 +81,15 @@ def command(config: str, path: str, timeout: float) -> int:
         finally:
             # Also on Ctrl-C, which must answer within a second or so: close waits for `closeTimeoutMs` at most.
             plane.close()
-            emit(msgspec.json.format(msgspec.json.encode(plane.ledger()), indent=2).decode())
+            ledger = plane.ledger()
+            emit(msgspec.json.format(msgspec.json.encode(ledger), indent=2).decode())
     if not delivered:
         raise Failure(f"not every event was delivered: {reason}")
     if reading.problems:
         complain(f"{reading.problems} of {reading.number} lines were not published")
-    return 1 if reading.problems else 0
+    if ledger.total.dropped:
+        complain(f"events that were dropped: {ledger.total.dropped}; see the log above")
+    return 1 if reading.problems or ledger.total.dropped else 0
 
 
 def _opened_lines(path: str, stack: ExitStack) -> BinaryIO:
