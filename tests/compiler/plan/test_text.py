@@ -135,9 +135,9 @@ def test_a_plan_in_prose() -> None:
              To undo it: set back retention.ms 7d.
           4. Blocked: change test.thing.signals: partitions from 6 to 3, replicationFactor from 1 to 3.
              partitions: Kafka cannot take partitions away from a topic (plan-decrease).
-             No option allows this; change the document, or do it by other means and plan again.
+             No option allows this; change the document, or do it by other means.
              replicationFactor: it needs a partition reassignment (plan-not-yet).
-             No option allows this; change the document, or do it by other means and plan again.
+             No option allows this; change the document, or do it by other means.
           test.thing.outcomes has flush.ms = 1, which the document does not mention; it is left alone.
         """)
 
