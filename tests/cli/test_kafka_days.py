@@ -64,6 +64,20 @@ def test_document_to_events_to_empty_plan(
     assert backplane("health", "build/runtime.json").code == 0
 
 
+def test_an_event_that_the_broker_refuses_is_an_error(
+    backplane: Backplane, kafka: KafkaCluster, tmp_path: Path, prefix: str
+) -> None:
+    """It is lost, whatever became of the others."""
+    path = document(tmp_path, kafka.bootstrap, prefix)
+    assert backplane("apply", path, "--yes").code == 0
+    assert backplane("compile", path, "-o", "build").code == 0
+    too_large = json.dumps({**json.loads(LINE), "experimentName": "e" * 3_000_000})
+    ran = backplane("publish", "build/runtime.json", stdin=f"{LINE}{too_large}\n")
+    total = json.loads(ran.out)["total"]
+    assert (ran.code, total["acknowledged"], total["dropped"]) == (1, 1, 1)
+    assert ran.err.splitlines()[-1] == "error: events that were dropped: 1; see the log above"
+
+
 @pytest.fixture
 def silent_port() -> Iterator[int]:
     """A port that takes connections and never says a word."""
