@@ -141,6 +141,11 @@ def test_a_saved_plan_takes_no_environment(backplane: Backplane, sqlite_document
 
 def test_a_saved_plan_is_executed_exactly_and_once(backplane: Backplane, sqlite_document: str) -> None:
     """`explain` reads the same file."""
+    saved = backplane("plan", sqlite_document, "-o", "my plan.json")
+    assert (saved.code, saved.err) == (
+        2,
+        "saved my plan.json; `backplane apply 'my plan.json'` executes exactly this plan\n",
+    )
     assert backplane("plan", sqlite_document, "-o", "plan.json").code == 2
     assert "ExperimentEvents" in backplane("explain", "plan.json").out
     assert backplane("apply", "plan.json", "--yes").code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def command(document: str, output: str | None, view: str, allow: tuple[str, ...]
 
 
 def _next(plan: Plan, path: str) -> str:
+    pasted = shlex.quote(path)
     if plan.is_blocked:
-        return f"`backplane explain {path}` says what to do about the blocked steps"
-    return f"`backplane apply {path}` executes exactly this plan"
+        return f"`backplane explain {pasted}` says what to do about the blocked steps"
+    return f"`backplane apply {pasted}` executes exactly this plan"

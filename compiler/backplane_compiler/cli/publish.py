@@ -125,8 +125,10 @@ def _flushed(plane: DataPlane, patience: float) -> bool:
 def _reason(plane: DataPlane, patience: float) -> str:
     """Return what is wrong with each backplane that did not take its events, or that all of them are merely slow."""
     answers = plane.health(timeout=_REASON_WITHIN).backplanes.items()
-    # A server that is well may still refuse events, for want of a permission or of a column.
-    wrong = {name: answer.details.get("lastError") if answer.healthy else answer.message for name, answer in answers}
+    # What the last attempt met comes first: a server that is well may refuse events, for want of a permission or a column.
+    wrong = {
+        name: answer.details.get("lastError", "" if answer.healthy else answer.message) for name, answer in answers
+    }
     said = "; ".join(f"{name}: {text}" for name, text in wrong.items() if text)
     return said or f"none was acknowledged within {patience:g} s"
 
