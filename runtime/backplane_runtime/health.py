@@ -12,7 +12,7 @@ from backplane_runtime.backplanes.api import BackplaneHealth
 from backplane_runtime.lane import Lane
 
 
-class Health(msgspec.Struct, frozen=True, kw_only=True):
+class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The answer of a data plane: healthy if all of its backplanes are.
 
     `memory_only` says that undelivered events live in memory alone, and are lost with the process.

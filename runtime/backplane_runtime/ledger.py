@@ -17,7 +17,7 @@ from backplane_runtime.events import EventType
 from backplane_runtime.status import Status
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
+class Counts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Events by fate. `in_flight` waits in memory; `acknowledged` was taken by every backplane that takes its type."""
 
     published: int = 0
@@ -42,7 +42,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class BackplaneCounts(msgspec.Struct, frozen=True, kw_only=True):
+class BackplaneCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The same for one backplane, of the events that it takes: taken = in_flight + acknowledged + dropped.
 
     `duplicates` counts those among the acknowledged that it already had.
@@ -55,7 +55,7 @@ class BackplaneCounts(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int = 0
 
 
-class LedgerView(msgspec.Struct, frozen=True, kw_only=True):
+class LedgerView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The ledger at one moment."""
 
     total: Counts
