@@ -11,11 +11,11 @@ from typing import BinaryIO
 import click
 import msgspec
 
-from backplane_compiler.cli.options import accept_output_options
+from backplane_compiler.cli.options import Choices, output_options
 from backplane_compiler.cli.output import Failure, complain, emit, tell
-from backplane_compiler.cli.plane import opened
+from backplane_compiler.cli.plane import HeldNotes, opened
 from backplane_compiler.diagnostics.suggest import nearest
-from backplane_runtime import DataPlane, Status
+from backplane_runtime import Counts, DataPlane, Status
 from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
 
 _EVENTS: dict[str, type[Event]] = {
@@ -57,8 +57,8 @@ class _Reading:
     show_default=True,
     help="Seconds without progress before it gives up.",
 )
-@accept_output_options
-def command(config: str, path: str, timeout: float) -> int:
+@output_options
+def command(config: str, path: str, timeout: float, choices: Choices) -> int:
     """Publish events that are JSON lines, and print the ledger.
 
     A line has an `eventType` (exposure, assignment, outcome, analysisSignal, error) and the fields of that event, as in
@@ -69,21 +69,33 @@ def command(config: str, path: str, timeout: float) -> int:
       echo '{"eventType": "outcome", "experimentName": "checkout", "subjectId": "u1", "metric": "revenue", "value": 20}' \\
         | backplane publish build/runtime.json
     """
-    plane = opened(config)
+    log = None if choices.verbose else HeldNotes()
+    plane = opened(config, log)
     reading = _Reading(name="standard input" if path == "-" else path)
+    reason = None
     try:
         with ExitStack() as stack:
-            delivered = _publish(plane, _opened_lines(path, stack), reading, timeout)
-        reason = "" if delivered else plane.health(timeout=_REASON_WITHIN).message
+            if not _publish(plane, _opened_lines(path, stack), reading, timeout):
+                reason = plane.health(timeout=_REASON_WITHIN).message
     finally:
         # Also on Ctrl-C, which must answer within a second or so: close waits for `closeTimeoutMs` at most.
         plane.close()
         emit(msgspec.json.format(msgspec.json.encode(plane.ledger()), indent=2).decode())
-    if not delivered:
+        if log is not None and reason is None:  # the reason says all that the notes would
+            for note in log.notes:
+                tell(note)
+    if reason is not None:
         raise Failure(f"not every event was delivered: {reason}")
+    return _end(reading, plane.ledger().total)
+
+
+def _end(reading: _Reading, total: Counts) -> int:
+    """Complain about what was no event and about what was lost, and return the exit code."""
     if reading.problems:
         complain(f"{reading.problems} of {reading.number} lines were not published")
-    return 1 if reading.problems else 0
+    elif total.dropped:
+        complain(f"{total.dropped} of {total.published} events were lost")
+    return 1 if reading.problems or total.dropped else 0
 
 
 def _opened_lines(path: str, stack: ExitStack) -> BinaryIO:
@@ -99,7 +111,7 @@ def _publish(plane: DataPlane, lines: BinaryIO, reading: _Reading, timeout: floa
     """Publish every event in *lines*, and say whether all of them were delivered."""
     for event in _events(lines, reading):
         if plane.publish(event) is Status.DROPPED:
-            reading.complain("was dropped; see the log above")
+            reading.complain("was dropped; the reason is below")
         if reading.number % _FLUSH_EVERY == 0 and not _flushed(plane, timeout):
             return False
     return _flushed(plane, timeout)
