@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from backplane_compiler.infra.kinds import Unit
+from backplane_compiler.infra.kinds import NEVER, NO_LIMIT, Unit
 from backplane_compiler.infra.state import Value
 
 _DURATIONS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
@@ -32,6 +32,8 @@ def escaped(text: str) -> str:
 
 
 def _with_unit(value: int, units: tuple[tuple[int, str], ...]) -> str:
+    if value in (NO_LIMIT, NEVER):
+        return "unlimited"  # the document's own word for it
     if value <= 0:
         return str(value)
     return next(f"{value // size}{name}" for size, name in units if value % size == 0)

@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from backplane_compiler.infra.kinds import Unit
+from backplane_compiler.infra.kinds import NEVER, Unit
 from backplane_compiler.infra.state import InfraState, Property, Resource, Server, Target, Value
 from backplane_compiler.plan import (
     Acknowledgement,
@@ -167,7 +167,10 @@ def test_nothing_in_a_name_or_a_value_moves_the_terminal() -> None:
         (604_800_000, Unit.MILLISECONDS, "7d"),
         (90_000, Unit.MILLISECONDS, "90s"),
         (1001, Unit.MILLISECONDS, "1001ms"),
-        (-1, Unit.MILLISECONDS, "-1"),
+        (-1, Unit.MILLISECONDS, "unlimited"),
+        (-1, Unit.BYTES, "unlimited"),
+        (-2, Unit.BYTES, "-2"),
+        (NEVER, Unit.MILLISECONDS, "unlimited"),
         (0, Unit.BYTES, "0"),
         (1 << 30, Unit.BYTES, "1 GiB"),
         (1_048_588, Unit.BYTES, "1048588 B"),
