@@ -81,6 +81,13 @@ def test_bad_documents_are_refused(name: str) -> None:
     assert [*_DOCUMENT.iter_errors(_plain(text, "x.yaml"))]
 
 
+def test_every_key_has_a_meaning() -> None:
+    """An editor shows it."""
+    definitions = document_schema(registered_handlers())["$defs"]
+    properties = [item for definition in definitions.values() for item in definition.get("properties", {}).items()]
+    assert [name for name, written in properties if not written.get("description")] == []
+
+
 def test_defaults_are_what_one_could_write() -> None:
     """An editor offers them: `1m`, not a number of milliseconds that the compiler refuses."""
     schema = document_schema(registered_handlers())
