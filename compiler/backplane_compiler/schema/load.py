@@ -98,9 +98,10 @@ class _Checker:
 
     def _unknown_keys(self, path: Path, known: tuple[str, ...]) -> None:
         node = lookup(self.tree, path)
+        names = (*known, "environments")  # taken out by now, and yet a name that one may mean
         for entry in node.entries if isinstance(node, Mapping) else ():
             if entry.key not in known:
-                self.diagnostics.append(unknown_key(self.tree, (*path, entry.key), known))
+                self.diagnostics.append(unknown_key(self.tree, (*path, entry.key), names))
 
     def _backplanes_of(self, plane: Path) -> tuple[BackplaneDocument, ...]:
         path = (*plane, "backplane")
