@@ -46,7 +46,7 @@ lint: ## ruff check, ruff format, mypy --strict
 	$(ENVIRONMENT) lint
 	@.venv/bin/python -m ruff check --quiet .
 	@.venv/bin/python -m ruff format --quiet --check . || { echo "error: run .venv/bin/ruff format ." >&2; exit 1; }
-	@.venv/bin/python -m mypy
+	@.venv/bin/python -m mypy --no-error-summary
 
 bench: ## how fast it is here
 	$(ENVIRONMENT) test

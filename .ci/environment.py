@@ -129,7 +129,8 @@ def _create() -> None:
     _say(f"making .venv with Python {sys.version.split()[0]}")
     shutil.rmtree(ENVIRONMENT, ignore_errors=True)
     if uv := shutil.which("uv"):
-        _run(uv, "venv", "--quiet", "--python", sys.executable, str(ENVIRONMENT))
+        # With a pip of its own: a missing client is answered with a `pip install`, which must not reach another Python.
+        _run(uv, "venv", "--quiet", "--seed", "--python", sys.executable, str(ENVIRONMENT))
         return
     done = subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], capture_output=True, text=True, check=False)
     if done.returncode:

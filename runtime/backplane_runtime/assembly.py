@@ -43,7 +43,7 @@ def assemble(config: FrozenConfig) -> Assembly:
         lanes = tuple(_lane_of_entry(entry, config) for entry in config.backplanes)
         return Assembly(plane=config.data_plane, lanes=lanes, redactor=_redactor(config.data_plane))
     except (BackplaneError, SettingsError, UnresolvedReferenceError) as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(str(error)) from None  # the text says all; the chain would be three tracebacks of ours
 
 
 def assembly_of(settings: Settings | Composite, plane: Plane) -> Assembly:
@@ -59,7 +59,7 @@ def assembly_of(settings: Settings | Composite, plane: Plane) -> Assembly:
         lanes = tuple(_lane(member, kind_of(member.settings), plane) for member in members)
         return Assembly(plane=plane, lanes=lanes, redactor=_redactor(plane))
     except (BackplaneError, UnresolvedReferenceError, SettingsError) as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(str(error)) from None
 
 
 def _lane_of_entry(entry: BackplaneEntry, config: FrozenConfig) -> LaneOptions:

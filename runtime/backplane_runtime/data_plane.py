@@ -91,7 +91,7 @@ class DataPlane:
         try:
             return cls(config, strict=strict)
         except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from error
+            raise ConfigError(f"{path}: {error}") from None
 
     def _connect(self) -> None:
         """Build what belongs to one process: counts, queues, backplanes. Opens nothing."""

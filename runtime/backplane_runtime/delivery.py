@@ -75,9 +75,8 @@ class Delivery:
         with self._ledger.lock:
             lost = sum(lane.abandon() for lane in self.lanes)
         if lost:
-            self._notices.warn(
-                "lost", f"{lost} undelivered events are lost: the data plane was closed after {timeout:g} s"
-            )
+            events = "1 undelivered event is" if lost == 1 else f"{lost} undelivered events are"
+            self._notices.warn("lost", f"{events} lost: the data plane was closed after {timeout:g} s")
         return lost
 
     def _start(self) -> None:

@@ -169,6 +169,8 @@ def test_what_cannot_be_applied_is_shown_as_blocked(backplane: Backplane, sqlite
     assert ran.code == 3
     assert "  ! sqlite.table.ExperimentEvents" in ran.out
     assert "column EventId" in ran.out
+    saved = backplane("plan", sqlite_document, "-o", "plan.json").err
+    assert saved == "saved plan.json; `backplane explain plan.json` says what to do about the blocked steps\n"
     assert backplane("apply", sqlite_document, "--yes").code == 3
     lines = [json.loads(line) for line in backplane("apply", sqlite_document, "--yes", "-f", "json").out.splitlines()]
     assert {line["event"] for line in lines} == {"blocked"}
@@ -196,6 +198,30 @@ def test_publish_reads_json_lines_and_prints_the_ledger(
     assert json.loads(ran.out)["total"]["acknowledged"] == 2
     with sqlite3.connect(tmp_path / "events.db") as database:
         assert database.execute('SELECT COUNT(*) FROM "ExperimentEvents"').fetchone() == (2,)
+
+
+def test_publish_repeats_what_the_server_said(backplane: Backplane, tmp_path: Path) -> None:
+    """A table that is there and refuses events is well for `health`, and yet the reason why nothing was delivered."""
+    (tmp_path / "doc.yaml").write_text(
+        "dataPlane: {backplane: {type: sqlite, options: {path: events.db}}}\n", encoding="utf-8"
+    )
+    backplane("compile", "doc.yaml", "-o", "build")
+    with sqlite3.connect(tmp_path / "events.db") as database:
+        database.execute('CREATE TABLE "ExperimentEvents" ("Other" TEXT)')
+    line = '{"eventType": "outcome", "experimentName": "e", "subjectId": "u", "metric": "m"}'
+    ran = backplane("publish", "build/runtime.json", "--timeout", "0.3", stdin=line)
+    assert ran.code == 1
+    last = ran.err.splitlines()[-1]
+    assert last.startswith("error: not every event was delivered: sqlite: ")
+    assert "EventId" in last
+
+
+def test_publish_prints_no_ledger_where_there_is_nothing_to_read(backplane: Backplane, sqlite_document: str) -> None:
+    """The error stands alone, not below 60 lines of noughts."""
+    backplane("compile", sqlite_document, "-o", "build")
+    ran = backplane("publish", "build/runtime.json", "-f", "evnets.jsonl")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "error: evnets.jsonl: cannot be read: No such file or directory\n"
 
 
 def test_events_for_a_logger_are_lines_on_standard_error(backplane: Backplane, tmp_path: Path) -> None:

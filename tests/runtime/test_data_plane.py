@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -486,7 +487,7 @@ def entry(kind: str, **options: Any) -> tuple[BackplaneEntry, ...]:
     ],
 )
 def test_open_refuses_backplanes_in_one_line(tmp_path: Path, kind: str, options: dict[str, Any], expected: str) -> None:
-    """With the file, the reason and what there is instead."""
+    """With the file, the reason and what there is instead, below one traceback: that of the program."""
     path = tmp_path / "runtime.json"
     path.write_bytes(to_bytes(config(backplanes=entry(kind, **options))))
     with pytest.raises(ConfigError) as caught:
@@ -494,6 +495,7 @@ def test_open_refuses_backplanes_in_one_line(tmp_path: Path, kind: str, options:
     assert expected in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "".join(traceback.format_exception(caught.value)).count("Traceback") == 1
 
 
 def test_a_config_changed_by_hand_is_refused(tmp_path: Path) -> None:

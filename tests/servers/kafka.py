@@ -4,6 +4,7 @@ import base64
 import signal
 import uuid
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Literal
 from tests.servers import requirements
 from tests.servers.kafka_jars import chosen_version, kafka_libs, major
 from tests.servers.kafka_node import Installation, Node, finish
-from tests.servers.kafka_protocol import Broker, listed_brokers
+from tests.servers.kafka_protocol import Broker, listed_brokers, listed_topics
 from tests.servers.kafka_tools import write_tools
 from tests.servers.ports import with_free_ports
 from tests.servers.process import GuardedServer
@@ -58,6 +59,11 @@ class KafkaCluster:
     def listed_by(self, port: int) -> tuple[Broker, ...]:
         """Return the brokers that the one on this port knows; empty when it is not one of this cluster."""
         return listed_brokers(port, self.installation.cluster_id)
+
+    def wait_until_all_list(self, topics: AbstractSet[str]) -> None:
+        """Return when every running broker lists *topics*: each follows the controller at its own pace."""
+        for broker, server in self._servers.items():
+            server.wait_until(partial(_lists_topics, self._node(broker).port, topics))
 
     def tools(self) -> Path:
         """Return a directory to put on PATH: `kafka-topics.sh` and `kafka-configs.sh` of this Kafka."""
@@ -138,6 +144,10 @@ def _start(installation: Installation, ports: list[int]) -> KafkaCluster:
         cluster.stop()
         raise
     return cluster
+
+
+def _lists_topics(port: int, topics: AbstractSet[str]) -> bool:
+    return topics <= listed_topics(port)
 
 
 def _new_cluster_id() -> str:

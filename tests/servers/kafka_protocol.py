@@ -1,4 +1,4 @@
-"""Just enough of Kafka's protocol to ask a broker which brokers it knows; no client library needed.
+"""Just enough of Kafka's protocol to ask one broker which brokers and topics it knows; a client asks whom it likes.
 
 Metadata, request and response version 2: https://kafka.apache.org/protocol#The_Messages_Metadata
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 METADATA, VERSION = 3, 2
 SECONDS = 2.0
 NO_CONTROLLER = -1
+NO_TOPICS, ALL_TOPICS = 0, -1  # the length of the list of those that are asked for
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,23 @@ def listed_brokers(port: int, cluster_id: str) -> tuple[Broker, ...]:
     Empty when nothing answers, when it is not Kafka, or of another cluster, and while there is no controller.
     """
     try:
-        answering_cluster, brokers = _parse(_ask(port))
+        answering_cluster, brokers = _parse(_Reader(_ask(port, NO_TOPICS)))
     except (OSError, struct.error, UnicodeDecodeError):
         return ()
     return brokers if answering_cluster == cluster_id else ()
 
 
-def _ask(port: int) -> bytes:
+def listed_topics(port: int) -> frozenset[str]:
+    """Return the names of the topics that the broker on this loopback port lists."""
+    reader = _Reader(_ask(port, ALL_TOPICS))
+    _parse(reader)
+    return frozenset(_topic(reader) for _ in range(reader.take("i")))
+
+
+def _ask(port: int, topics: int) -> bytes:
     client = b"servers"
-    # Header: API, version, correlation id, client id. Body: an empty list of topics asks for none.
-    body = struct.pack(f">hhih{len(client)}si", METADATA, VERSION, 1, len(client), client, 0)
+    # Header: API, version, correlation id, client id. Body: the length of a list that is empty, or null.
+    body = struct.pack(f">hhih{len(client)}si", METADATA, VERSION, 1, len(client), client, topics)
     with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
         connection.sendall(struct.pack(">i", len(body)) + body)
         with connection.makefile("rb") as answer:
@@ -44,8 +52,7 @@ def _ask(port: int) -> bytes:
             return answer.read(size)
 
 
-def _parse(answer: bytes) -> tuple[str | None, tuple[Broker, ...]]:
-    reader = _Reader(answer)
+def _parse(reader: "_Reader") -> tuple[str | None, tuple[Broker, ...]]:
     reader.take("i")  # the correlation id
     brokers = tuple(_broker(reader) for _ in range(reader.take("i")))
     cluster_id = reader.text()
@@ -58,6 +65,17 @@ def _broker(reader: "_Reader") -> Broker:
     return Broker(id=broker_id, port=reader.take("i"), rack=reader.text())
 
 
+def _topic(reader: "_Reader") -> str:
+    reader.take("h")  # an error
+    name = reader.text() or ""
+    reader.take("b")  # whether it is Kafka's own
+    for _ in range(reader.take("i")):  # partitions: an error, the id, the leader, and who has copies, in sync or not
+        reader.take("hii")
+        for _ in ("replicas", "in sync"):
+            reader.take(f"{reader.take('i')}i")
+    return name
+
+
 class _Reader:
     """Reads numbers and texts one after another."""
 
@@ -65,10 +83,11 @@ class _Reader:
         self._data = data
         self._at = 0
 
-    def take(self, kind: str) -> int:
-        (value,) = struct.unpack_from(f">{kind}", self._data, self._at)
-        self._at += struct.calcsize(f">{kind}")
-        return int(value)
+    def take(self, kinds: str) -> int:
+        """Return the last of the numbers that are next, one for each letter of *kinds*; 0 if that is none."""
+        values = struct.unpack_from(f">{kinds}", self._data, self._at)
+        self._at += struct.calcsize(f">{kinds}")
+        return int(values[-1]) if values else 0
 
     def text(self) -> str | None:
         length = self.take("h")

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from tests.servers import KafkaCluster
+from tests.servers.kafka_protocol import listed_topics
 
 
 def _admin(cluster: KafkaCluster) -> AdminClient:
@@ -51,6 +52,15 @@ def test_three_brokers_in_three_racks(kafka_cluster: KafkaCluster) -> None:
             (3, "r3"),
         ]
     assert set(_admin(kafka_cluster).list_topics(timeout=10).brokers) == {1, 2, 3}
+
+
+def test_all_brokers_list_a_topic(kafka_cluster: KafkaCluster) -> None:
+    """Waiting for all brokers ends when each lists the topic, and lists what a client lists."""
+    admin = _admin(kafka_cluster)
+    admin.create_topics([NewTopic("seen-by-all", 3, 2)])["seen-by-all"].result(10)
+    kafka_cluster.wait_until_all_list({"seen-by-all"})
+    listed = [listed_topics(node.port) for node in kafka_cluster.nodes]
+    assert listed == [admin.list_topics(timeout=10).topics.keys()] * 3
 
 
 @pytest.mark.parametrize("kill", [False, True])

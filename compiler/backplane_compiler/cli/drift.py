@@ -21,7 +21,7 @@ def command(document: str, choices: Choices) -> int:
 
     \b
     Example:
-      backplane drift --quiet backplane.yaml || alert
+      backplane drift --quiet backplane.yaml || echo "look at it"
     """
     plan = planned(compiled(document, choices, machine=sys.stderr), ())
     lines = tuple(drift_lines(plan, KINDS))

@@ -12,6 +12,7 @@ from backplane_compiler.cli.options import Choices, compiled, document_options
 from backplane_compiler.cli.output import Failure, emit, tell
 from backplane_compiler.infra.tables import KINDS
 from backplane_compiler.plan.codec import plan_to_bytes
+from backplane_compiler.plan.plan import Plan
 from backplane_compiler.plan.text import plan_text
 
 
@@ -42,5 +43,11 @@ def command(document: str, output: str | None, view: str, allow: tuple[str, ...]
         except OSError as error:
             raise Failure(f"{output}: cannot be written: {error.strerror}") from error
         if not choices.quiet:
-            tell(f"saved {output}; `backplane apply {output}` executes exactly this plan")
+            tell(f"saved {output}; {_next(plan, output)}")
     return exit_code(plan)
+
+
+def _next(plan: Plan, path: str) -> str:
+    if plan.is_blocked:
+        return f"`backplane explain {path}` says what to do about the blocked steps"
+    return f"`backplane apply {path}` executes exactly this plan"

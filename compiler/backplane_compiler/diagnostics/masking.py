@@ -10,6 +10,8 @@ from typing import Final
 from backplane_compiler.diagnostics.model import Diagnostic, Label
 
 MASK: Final = "***"
+# It consists of our words, names of keys and of variables: a gap where one of them is the secret would tell which.
+_QUOTES_NO_VALUE: Final = "secret-in-clear"
 
 Stretch = tuple[int, int]
 
@@ -21,7 +23,7 @@ def mask(text: str, secrets: Collection[str]) -> str:
 
 def mask_diagnostic(diagnostic: Diagnostic, secrets: Collection[str]) -> Diagnostic:
     """The same diagnostic with all that it says masked; its spans still point into the unmasked text."""
-    if not secrets:
+    if not secrets or diagnostic.code == _QUOTES_NO_VALUE:
         return diagnostic
     return replace(
         diagnostic,

@@ -52,7 +52,7 @@ def _step_lines(step: Step, plan: Plan, kind: ResourceKind) -> Iterator[str]:
         about = f"{escaped(obstacle.property)}: " if obstacle.property else ""
         yield f"{about}{escaped(obstacle.message)} ({obstacle.code})."
         if obstacle.needs is None:
-            yield "No option allows this; change the document, or do it by other means and plan again."
+            yield "No option allows this; change the document, or do it by other means."
         elif obstacle in blocked:
             yield f"If you accept that: {allow_option(step, obstacle)}"
         else:

@@ -9,6 +9,7 @@ from backplane_compiler.infra.state import Value
 
 _DURATIONS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
 _SIZES = ((1 << 40, " TiB"), (1 << 30, " GiB"), (1 << 20, " MiB"), (1 << 10, " KiB"), (1, " B"))
+_UNLIMITED = frozenset({NO_LIMIT, NEVER, 2**63 - 1})  # the last is Java's Long.MAX_VALUE, as Kafka has it
 # C0, DEL, C1, and the characters that change a line's direction or break it (Unicode TR 9; "Trojan Source").
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
@@ -32,7 +33,7 @@ def escaped(text: str) -> str:
 
 
 def _with_unit(value: int, units: tuple[tuple[int, str], ...]) -> str:
-    if value in (NO_LIMIT, NEVER):
+    if value in _UNLIMITED:
         return "unlimited"  # the document's own word for it
     if value <= 0:
         return str(value)

@@ -143,7 +143,7 @@ class KafkaProvider:
                 failed |= {change.address: _not_shown(change) for change in missing}
                 return
             time.sleep(pause)
-            pause = min(2 * pause, 0.5) if missing else pause
+            pause = min(2 * pause, 0.5) if missing else 0.01
 
     def _not_there_yet(self, desired: InfraState) -> tuple[Sequence[Change], ProviderError | None]:
         """Return what is still to come; all of it where a broker does not answer, as one that just went away."""

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata
@@ -20,6 +21,9 @@ from backplane_runtime.settings.kafka_client import connection_config
 _SECONDS_TO_FIND = 7.0
 _SECONDS_WHEN_REFUSED = 2.0
 _SECONDS_TO_PROBE = 1.0
+
+_DEFAULT_PORT = 9092  # librdkafka's, for an address without one
+_HINT_WHERE_REFUSED = "is the broker running, and does `brokers` name it as host:port?"
 
 _REFUSED_BY_BROKER = {
     KafkaError._AUTHENTICATION: "the broker refuses the credentials",  # noqa: SLF001 - librdkafka's own codes begin with `_`
@@ -91,7 +95,7 @@ class Connection:
                 return ProviderError(said, "see `security` in the document")
         reasons = dict.fromkeys(filter(None, map(_tcp_refusal, self._servers.split(","))))
         if reasons:
-            return ProviderError(f"kafka {self.label}: cannot connect: {'; '.join(reasons)}", "is the broker running?")
+            return ProviderError(f"kafka {self.label}: cannot connect: {'; '.join(reasons)}", _HINT_WHERE_REFUSED)
         detail = self._detail(KafkaError._TRANSPORT)  # noqa: SLF001 - as above
         return ProviderError(
             f"kafka {self.label}: something accepts connections there, but it does not answer as Kafka"
@@ -107,9 +111,12 @@ class Connection:
 
 def _tcp_refusal(server: str) -> str | None:
     """Return why nobody can connect to *server*; None where somebody listens."""
-    host, _, port = server.strip().rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_PROBE).close()
-    except (OSError, ValueError) as error:
-        return str(error.strerror or error) if isinstance(error, OSError) else "the port is not a number"
+        address = urlsplit(f"//{server.strip()}")
+        place = (address.hostname or "", address.port or _DEFAULT_PORT)
+        socket.create_connection(place, timeout=_SECONDS_TO_PROBE).close()
+    except OSError as error:
+        return str(error.strerror or error)
+    except ValueError:
+        return "the port is not a number from 1 to 65535"
     return None

@@ -25,7 +25,18 @@ from backplane_compiler.schema.document import (
 from backplane_compiler.schema.options import options_model, written
 from backplane_compiler.schema.problems import Part, problems, unknown_key
 from backplane_compiler.schema.wording import found, literal, one_of
-from backplane_compiler.source import Mapping, Node, Path, Scalar, Sequence, dotted, lookup, span_of, to_plain
+from backplane_compiler.source import (
+    ENVIRONMENTS,
+    Mapping,
+    Node,
+    Path,
+    Scalar,
+    Sequence,
+    dotted,
+    lookup,
+    span_of,
+    to_plain,
+)
 from backplane_compiler.source.references import check_references
 from backplane_runtime.events import EventType
 
@@ -75,13 +86,13 @@ class _Checker:
             self._error("wrong-type", f"a document must be a mapping, not {found(self.tree)}", ())
             return None
         if self.tree.get(FRAMEWORK) is None:
-            return self._plane_in((), (DATA_PLANE, FRAMEWORK, *FOREIGN_SECTIONS))
+            return self._plane_in((), (DATA_PLANE, FRAMEWORK, ENVIRONMENTS, *FOREIGN_SECTIONS))
         if self.tree.get(DATA_PLANE) is not None:
             self._error(
                 "two-roots", f"`{DATA_PLANE}` stands beside `{FRAMEWORK}`, and only one may be there", (DATA_PLANE,)
             )
-        self._unknown_keys((), (FRAMEWORK, DATA_PLANE))
-        return self._plane_in((FRAMEWORK,), (DATA_PLANE, *FOREIGN_SECTIONS))
+        self._unknown_keys((), (FRAMEWORK, DATA_PLANE, ENVIRONMENTS))
+        return self._plane_in((FRAMEWORK,), (DATA_PLANE, ENVIRONMENTS, *FOREIGN_SECTIONS))
 
     def _plane_in(self, path: Path, known: tuple[str, ...]) -> Path | None:
         self._unknown_keys(path, known)
@@ -98,10 +109,9 @@ class _Checker:
 
     def _unknown_keys(self, path: Path, known: tuple[str, ...]) -> None:
         node = lookup(self.tree, path)
-        names = (*known, "environments")  # taken out by now, and yet a name that one may mean
         for entry in node.entries if isinstance(node, Mapping) else ():
             if entry.key not in known:
-                self.diagnostics.append(unknown_key(self.tree, (*path, entry.key), names))
+                self.diagnostics.append(unknown_key(self.tree, (*path, entry.key), known))
 
     def _backplanes_of(self, plane: Path) -> tuple[BackplaneDocument, ...]:
         path = (*plane, "backplane")

@@ -109,9 +109,9 @@ def _missing(part: Part, loc: tuple[int | str, ...]) -> Diagnostic:
     parent = _real_path(part.tree, (*part.path, *loc[:-1]))
     if len(parent) < len(part.path):
         parent = part.path  # all of the part is missing, and the message says where it belongs
-    under = next((element for element in reversed(parent) if isinstance(element, str)), "")
+    is_item = bool(parent) and isinstance(parent[-1], int)
     message = f"`{dotted((*parent, loc[-1]))}` is required"
-    hint = f"add `{loc[-1]}:` under `{under}`"
+    hint = f"add `{loc[-1]}:` under `{dotted(parent[-2:] if is_item else parent[-1:])}`"
     return Diagnostic("missing-key", Severity.ERROR, message, span_of(part.tree, parent, key=True), hint=hint)
 
 

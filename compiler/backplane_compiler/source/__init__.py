@@ -1,6 +1,6 @@
 """Source text to one located tree: YAML and JSON, overlays, secret references."""
 
-from backplane_compiler.source.environments import select_environment
+from backplane_compiler.source.environments import ENVIRONMENTS, select_environment
 from backplane_compiler.source.files import load_source, parse_source
 from backplane_compiler.source.load import load_tree
 from backplane_compiler.source.overlay import merge
@@ -18,6 +18,7 @@ from backplane_compiler.source.tree import (
 )
 
 __all__ = [
+    "ENVIRONMENTS",
     "Entry",
     "Mapping",
     "Node",

@@ -10,7 +10,7 @@ from backplane_compiler.diagnostics.suggest import nearest
 from backplane_compiler.source.overlay import merge
 from backplane_compiler.source.tree import Entry, Mapping, Node, Scalar
 
-_KEY: Final = "environments"
+ENVIRONMENTS: Final = "environments"
 _FRAMEWORK: Final = "experimentFramework"
 
 
@@ -33,7 +33,7 @@ def select_environment(tree: Node, name: str | None) -> tuple[Node, tuple[Diagno
 
 
 def _merged(node: Node, name: str | None, found: list[Entry], diagnostics: list[Diagnostic]) -> Node:
-    entry = node.get(_KEY) if isinstance(node, Mapping) else None
+    entry = node.get(ENVIRONMENTS) if isinstance(node, Mapping) else None
     if entry is None or not isinstance(node, Mapping):
         return node
     base = replace(node, entries=tuple(other for other in node.entries if other is not entry))

@@ -52,13 +52,17 @@ def _cannot_open(path: Path, error: OSError | ValueError) -> Diagnostic:
     return _error("unreadable-file", f"cannot read `{path}`: {reason.lower()}")
 
 
-def _near_file(path: Path) -> str | None:
+def _near_file(path: Path) -> str:
     try:
         names = sorted(sibling.name for sibling in path.parent.iterdir() if sibling.is_file())
     except OSError:
-        return f"there is no directory `{path.parent}` either" if not path.parent.exists() else None
+        if not path.parent.exists():
+            return f"there is no directory `{path.parent}` either"
+        names = []
     near = nearest(path.name, names, limit=1)
-    return f"did you mean `{path.parent / near[0]}`?" if near else None
+    return (
+        f"did you mean `{path.parent / near[0]}`?" if near else "check the spelling, and the directory that you are in"
+    )
 
 
 def _cannot_be_text(path: Path, data: bytes) -> Diagnostic | None:

@@ -73,7 +73,7 @@ class KafkaBackplane:
         if self._is_fatal:
             self.close(0)
         if all(verdict is Verdict.RETRY for verdict in verdicts):
-            raise UnavailableError(self._complaint or f"no acknowledgement within {WAIT_SECONDS:g} s")
+            raise UnavailableError(self._complaint or self._why_silent())
         return verdicts
 
     def health(self, timeout: float) -> BackplaneHealth:
@@ -88,8 +88,9 @@ class KafkaBackplane:
         missing = sorted({self._settings.topic_for(kind) for kind in self._events} - metadata.topics.keys())
         details = {"brokers": len(metadata.brokers), "clusterId": metadata.cluster_id, "missingTopics": missing}
         if missing:
-            return BackplaneHealth(healthy=False, message=f"missing topics: {', '.join(missing)}", details=details)
-        return BackplaneHealth(healthy=True, message=f"{len(metadata.brokers)} brokers", details=details)
+            return BackplaneHealth(healthy=False, message=_missing(missing), details=details)
+        count = len(metadata.brokers)
+        return BackplaneHealth(healthy=True, message="1 broker" if count == 1 else f"{count} brokers", details=details)
 
     def close(self, timeout: float) -> None:
         """Wait at most *timeout* seconds for what is under way, then drop the client with the rest."""
@@ -150,6 +151,11 @@ class KafkaBackplane:
         self._complaint = self._scrubbed(_reason(error))
         self._is_fatal = self._is_fatal or error.fatal()
 
+    def _why_silent(self) -> str:
+        # For a topic that is not there librdkafka waits in silence, long after our patience has ended.
+        answer = self.health(WAIT_SECONDS)
+        return f"no acknowledgement within {WAIT_SECONDS:g} s" if answer.healthy else answer.message
+
     def _silence(self, complaints: list[str], error: Exception) -> str:
         servers = ", ".join(self._settings.brokers)
         reasons = dict.fromkeys(complaints) or [_reason(error.args[0] if error.args else error)]
@@ -203,6 +209,10 @@ def _callbacks(complain: Any) -> dict[str, Any]:
             complain(error)
 
     return {"error_cb": hear, "log_level": 2}
+
+
+def _missing(topics: Sequence[str]) -> str:
+    return f"missing topics: {', '.join(topics)}; run `backplane apply`"
 
 
 def _reason(error: KafkaError | Exception) -> str:

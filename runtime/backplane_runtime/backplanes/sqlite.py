@@ -76,6 +76,8 @@ class SqliteBackplane:
         """Open the file once more and count the table's columns; creates nothing."""
         try:
             path = Path(resolved(self._settings).path)
+            if not path.parent.exists():
+                return BackplaneHealth(healthy=False, message=f"there is no directory {path.parent}; make it first")
             if not path.exists() and self._settings.auto_migrate:
                 return BackplaneHealth(healthy=True, message=f"{path} will be created with the first event")
             with closing(

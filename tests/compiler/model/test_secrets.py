@@ -219,3 +219,18 @@ def test_no_diagnostic_shows_a_secret_of_the_wrong_form(option: str, tmp_path: P
     for render in (render_text, render_concise, render_sarif, render_github):
         assert "geheim77" not in render(found.diagnostics, secrets=found.secrets)
     assert "geheim77" not in repr(found)
+
+
+@pytest.mark.parametrize("password", ["password", "secret", "e"])
+def test_the_warning_itself_has_no_gaps(password: str, tmp_path: Path) -> None:
+    """A secret that is a word of the warning is masked in the quoted source alone: a gap would be unreadable, and tell it."""
+    path = tmp_path / "d.yaml"
+    url = f"postgresql://u:{password}@h/d"
+    path.write_text(
+        f"dataPlane: {{ backplane: {{ type: postgresql, options: {{ url: '{url}' }} }} }}\n", encoding="utf-8"
+    )
+    found = compile_file(path)
+    shown = render_text(found.diagnostics, secrets=found.secrets)
+    assert "`password` in `dataPlane.backplane.options.url` holds a secret in clear" in shown
+    assert "where the events are published" in shown
+    assert f"u:{password}@" not in shown

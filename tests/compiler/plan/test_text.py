@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from backplane_compiler.infra.kinds import NEVER, Unit
+from backplane_compiler.infra.kinds import Unit
 from backplane_compiler.infra.state import InfraState, Property, Resource, Server, Target, Value
 from backplane_compiler.plan import (
     Acknowledgement,
@@ -135,9 +135,9 @@ def test_a_plan_in_prose() -> None:
              To undo it: set back retention.ms 7d.
           4. Blocked: change test.thing.signals: partitions from 6 to 3, replicationFactor from 1 to 3.
              partitions: Kafka cannot take partitions away from a topic (plan-decrease).
-             No option allows this; change the document, or do it by other means and plan again.
+             No option allows this; change the document, or do it by other means.
              replicationFactor: it needs a partition reassignment (plan-not-yet).
-             No option allows this; change the document, or do it by other means and plan again.
+             No option allows this; change the document, or do it by other means.
           test.thing.outcomes has flush.ms = 1, which the document does not mention; it is left alone.
         """)
 
@@ -170,7 +170,8 @@ def test_nothing_in_a_name_or_a_value_moves_the_terminal() -> None:
         (-1, Unit.MILLISECONDS, "unlimited"),
         (-1, Unit.BYTES, "unlimited"),
         (-2, Unit.BYTES, "-2"),
-        (NEVER, Unit.MILLISECONDS, "unlimited"),
+        (922_337_203_685_477, Unit.MILLISECONDS, "unlimited"),
+        (9_223_372_036_854_775_807, Unit.MILLISECONDS, "unlimited"),
         (0, Unit.BYTES, "0"),
         (1 << 30, Unit.BYTES, "1 GiB"),
         (1_048_588, Unit.BYTES, "1048588 B"),

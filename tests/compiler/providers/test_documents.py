@@ -40,8 +40,10 @@ def compiled(folder: Path, backplane: dict[str, Any]) -> Compilation:
 
 def create(cluster: KafkaCluster, topics: Iterable[NewTopic]) -> None:
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
-    for future in admin.create_topics(list(topics), request_timeout=20).values():
+    futures = admin.create_topics(list(topics), request_timeout=20)
+    for future in futures.values():
         future.result(30)
+    cluster.wait_until_all_list(futures.keys())
 
 
 def new_topic(name: str, partitions: int, retention: int) -> NewTopic:

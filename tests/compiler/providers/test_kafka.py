@@ -281,6 +281,9 @@ def test_nobody_there(capfd: pytest.CaptureFixture[str]) -> None:
     assert "cannot connect: Connection refused" in refusal(Kafka(brokers=("127.0.0.1:1",)), capfd)
     assert "cannot connect: " in refusal(Kafka(brokers=("no-such-host.invalid:9092",)), capfd)
     assert "the port is not a number" in refusal(Kafka(brokers=("127.0.0.1:kafka",)), capfd)
+    assert "the port is not a number" in refusal(Kafka(brokers=("127.0.0.1:99999",)), capfd)
+    # Without a port the client takes 9092; whoever listens there on this machine is not meant.
+    assert "cannot connect: Name" in refusal(Kafka(brokers=("no-such-host.invalid",)), capfd)
 
 
 def test_a_port_that_is_something_else(capfd: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,26 @@ def test_hints_know_where_they_are(name: str, hint: str) -> None:
     assert _hint((_GOLDEN / f"{name}.yaml").read_text(encoding="utf-8")) == hint
 
 
+def test_a_key_missing_in_an_item_of_a_list_goes_into_that_item() -> None:
+    """`under backplanes` would begin another item."""
+    members = "[{ name: a, type: logging }, { type: sqlite }]"
+    text = f"dataPlane: {{ backplane: {{ type: composite, options: {{ backplanes: {members} }} }} }}\n"
+    assert _hint(text) == "add `name:` under `backplanes[1]`"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"enviroments: {{ prod: {{}} }}\n{_LOGGING}",
+        "enviroments: {}\nexperimentFramework: { dataPlane: { backplane: { type: logging } } }\n",
+        "experimentFramework: { dataPlane: { backplane: { type: logging } }, enviroments: {} }\n",
+    ],
+)
+def test_environments_are_among_the_names_that_may_stand_at_the_root(text: str) -> None:
+    """They are taken out before the keys are checked, and are known all the same."""
+    assert _hint(text) == "did you mean `environments`?"
+
+
 def test_all_errors_of_a_document_come_at_once() -> None:
     """Plane, options, provisioning and catalog in one run."""
     text = (

@@ -22,6 +22,7 @@ def test_a_missing_file_suggests_a_near_one(tmp_path: Path) -> None:
     assert fault(near) == ("no-such-file", "there is no file `FILE`", f"did you mean `{tmp_path / 'kafka.yaml'}`?")
     assert fault(tmp_path / "none" / "x.yaml")[2] == f"there is no directory `{tmp_path / 'none'}` either"
     assert fault(tmp_path / "kafka.yaml" / "x.yaml")[0] == "no-such-file"
+    assert fault(tmp_path / "other.json")[2] == "check the spelling, and the directory that you are in"
 
 
 def test_a_directory(tmp_path: Path) -> None:

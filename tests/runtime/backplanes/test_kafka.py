@@ -159,16 +159,18 @@ def test_a_disabled_type_needs_no_topic(kafka: KafkaCluster) -> None:
         assert "nowhere.experiment-exposures" in plane.health().message
 
 
-def test_a_missing_topic_is_said(kafka: KafkaCluster) -> None:
-    """By its name; it is not created, and the events wait until it is."""
+def test_a_missing_topic_is_said(kafka: KafkaCluster, caplog: pytest.LogCaptureFixture) -> None:
+    """By its name, also in the log; it is not created, and the events wait until it is."""
     settings = Kafka(brokers=(kafka.bootstrap,), topic=f"missing-{uuid.uuid4()}")
     with DataPlane(settings, plane=msgspec.structs.replace(PATIENT, close_timeout_ms=20_000)) as plane:
         plane.outcome("e", subject="s", metric="m")
-        assert not plane.flush(timeout=1)
-        assert plane.health().message == f"kafka: missing topics: {settings.topic}"
+        assert not plane.flush(timeout=4)
+        said = f"missing topics: {settings.topic}; run `backplane apply`"
+        assert plane.health().message == f"kafka: {said}"
         create_topics(kafka.bootstrap, [str(settings.topic)])
         assert plane.flush(timeout=40)
         assert plane.health().healthy
+        assert caplog.text.count(said) == 1
     assert len(read_all(kafka.bootstrap, [str(settings.topic)])) == 1
 
 
@@ -238,7 +240,7 @@ def check_nobody_answers(port: int, caplog: pytest.LogCaptureFixture) -> None:
     plane.close()
     assert time.monotonic() - started < 2
     assert plane.ledger().total.dropped == 1
-    assert "1 undelivered events are lost" in caplog.text
+    assert "1 undelivered event is lost" in caplog.text
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) <= 3
 
 

@@ -156,3 +156,14 @@ def test_a_repeat_without_idempotency_meets_a_table_with_it(tmp_path: Path) -> N
         backplane = SqliteBackplane(Sqlite(path=path, enable_idempotency=idempotent))
         assert backplane.send(records) == [Verdict.ACKNOWLEDGED if idempotent else Verdict.DUPLICATE] * 3
         backplane.close(0)
+
+
+def test_a_folder_that_is_not_there_is_not_well(tmp_path: Path) -> None:
+    """The first event would make the file, and cannot make the folder."""
+    plane = DataPlane(Sqlite(path=str(tmp_path / "folder" / "events.db")))
+    answer = plane.health()
+    assert (answer.healthy, answer.message) == (
+        False,
+        f"sqlite: there is no directory {tmp_path / 'folder'}; make it first",
+    )
+    plane.close()
