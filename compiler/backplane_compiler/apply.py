@@ -56,14 +56,20 @@ def _ignore(event: Event) -> None:
     """Take an event and do nothing."""
 
 
+def _do_nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyOptions:
     """How a plan is executed: who hears of it, and how many changes one call to a server holds at most.
 
-    Ctrl-C is answered between two calls, so `batch_size` is what a call does within a second.
+    Ctrl-C stops between two calls, so `batch_size` is what a call does within a second; `on_stop` hears of it at once, in
+    the signal handler.
     """
 
     on_event: OnEvent = _ignore
+    on_stop: Callable[[], None] = _do_nothing
     batch_size: int = 50
 
 
@@ -81,14 +87,15 @@ def apply_plan(plan: Plan, open_target: OpenTarget, options: ApplyOptions | None
     blocked = tuple(step for step in plan.steps() if step.open_obstacles(plan.allowed))
     if blocked:
         raise PlanBlockedError(blocked)
+    options = options or ApplyOptions()
     with ExitStack() as stack:
         walks = [
-            _Walk(target, stack.enter_context(closing(open_target(target))), options or ApplyOptions())
+            _Walk(target, stack.enter_context(closing(open_target(target))), options)
             for target in plan.targets
             if target.steps
         ]
         _refuse_moved_world(walks)
-        with stop_on_interrupt() as wish:
+        with stop_on_interrupt(options.on_stop) as wish:
             for walk in walks:
                 walk.run(wish)
         results = tuple(result for walk in walks for result in walk.results())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -25,10 +25,10 @@ class StopWish:
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[StopWish]:
+def stop_on_interrupt(answer: Callable[[], None]) -> Iterator[StopWish]:
     """Yield a wish that Ctrl-C expresses, in place of `KeyboardInterrupt`.
 
-    A second Ctrl-C raises `KeyboardInterrupt` at once, for somebody who would rather not wait. Outside of the main
+    *answer* is called at once, in the signal handler: what runs may take long. A second Ctrl-C raises `KeyboardInterrupt` at once, for somebody who would rather not wait. Outside of the main
     thread, where Python lets nobody handle signals, the wish is only expressed by `ask`.
     """
     wish = StopWish()
@@ -37,6 +37,7 @@ def stop_on_interrupt() -> Iterator[StopWish]:
         if wish:
             signal.default_int_handler(number, frame)
         wish.ask()
+        answer()
 
     if threading.current_thread() is not threading.main_thread():
         yield wish

@@ -14,7 +14,7 @@ from backplane_runtime.config import BackplaneEntry, ConfigError, FrozenConfig
 from backplane_runtime.events import Event, EventType
 from backplane_runtime.lane import LaneOptions
 from backplane_runtime.references import UnresolvedReferenceError
-from backplane_runtime.settings import Composite, Member, Plane, Settings, SettingsError, from_wire
+from backplane_runtime.settings import Composite, Member, Plane, Settings, SettingsError, from_wire, known_part
 
 Redact = Callable[[Event], dict[str, Any]]
 
@@ -40,7 +40,7 @@ def assemble(config: FrozenConfig) -> Assembly:
         ConfigError: if a backplane is unknown, not installed, or refuses its options, or the redaction cannot be done.
     """
     try:
-        lanes = tuple(_lane_of_entry(entry, config.data_plane) for entry in config.backplanes)
+        lanes = tuple(_lane_of_entry(entry, config) for entry in config.backplanes)
         return Assembly(plane=config.data_plane, lanes=lanes, redactor=_redactor(config.data_plane))
     except (BackplaneError, SettingsError, UnresolvedReferenceError) as error:
         raise ConfigError(str(error)) from None  # the text says all; the chain would be three tracebacks of ours
@@ -62,13 +62,15 @@ def assembly_of(settings: Settings | Composite, plane: Plane) -> Assembly:
         raise ConfigError(str(error)) from None
 
 
-def _lane_of_entry(entry: BackplaneEntry, plane: Plane) -> LaneOptions:
+def _lane_of_entry(entry: BackplaneEntry, config: FrozenConfig) -> LaneOptions:
     settings_type = registered(entry.type).settings_type
-    try:
-        settings: Any = entry.options if settings_type is None else from_wire(settings_type, entry.options)
-    except SettingsError as error:
-        raise BackplaneError(f"backplane `{entry.name}`: {error}") from error
-    return _lane(Member(name=entry.name, settings=settings, events=entry.events), entry.type, plane)
+    settings: Any = entry.options
+    if settings_type is not None:
+        try:
+            settings = from_wire(settings_type, known_part(settings_type, settings) if config.is_newer else settings)
+        except SettingsError as error:
+            raise BackplaneError(f"backplane `{entry.name}`: {error}") from error
+    return _lane(Member(name=entry.name, settings=settings, events=entry.events), entry.type, config.data_plane)
 
 
 def _lane(member: Member, kind: str, plane: Plane) -> LaneOptions:

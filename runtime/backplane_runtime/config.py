@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from backplane_runtime.events import EventType
-from backplane_runtime.settings import Plane
+from backplane_runtime.settings import Plane, known_part
 
 FORMAT = "experiment-backplane/runtime"
 VERSION = 1
@@ -65,6 +65,11 @@ class FrozenConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     backplanes: tuple[BackplaneEntry, ...]
     catalog: tuple[Experiment, ...] = ()
 
+    @property
+    def is_newer(self) -> bool:
+        """Say whether a newer version wrote it, so that keys that this one does not know are ignored."""
+        return self.minor_version > MINOR_VERSION
+
 
 def canonical_bytes(plain: Any) -> bytes:
     """Return *plain* as the one sequence of bytes that stands for it: sorted keys, two spaces, a final newline."""
@@ -108,6 +113,8 @@ def parse_config(raw: bytes, *, name: str = "runtime.json") -> FrozenConfig:
             f"{name}: was changed after it was compiled (its digest does not match); "
             "change the document and run `backplane compile` again"
         )
+    if _is_newer(plain) and isinstance(plain.get("dataPlane"), dict):
+        plain["dataPlane"] = known_part(Plane, plain["dataPlane"])
     try:
         return msgspec.convert(plain, FrozenConfig)
     except msgspec.ValidationError as error:
@@ -134,13 +141,19 @@ def _has_own_digest(plain: dict[str, Any]) -> bool:
 
 
 def _check_version(plain: dict[str, Any], name: str) -> None:
-    version, minor = plain.get("version"), plain.get("minorVersion", 0)
+    version = plain.get("version")
     if version != VERSION:
         raise ConfigError(
             f"{name}: is of version {version}, and this runtime reads version {VERSION}; "
             "install the experiment-backplane that compiled it, or compile again"
         )
-    if isinstance(minor, int) and minor > MINOR_VERSION:
+    if _is_newer(plain):
+        found = plain["minorVersion"]
         _LOGGER.warning(
-            "%s: is of minor version %s, this runtime knows %s; newer keys are ignored", name, minor, MINOR_VERSION
+            "%s: is of minor version %s, this runtime knows %s; newer keys are ignored", name, found, MINOR_VERSION
         )
+
+
+def _is_newer(plain: dict[str, Any]) -> bool:
+    minor = plain.get("minorVersion", 0)
+    return isinstance(minor, int) and minor > MINOR_VERSION

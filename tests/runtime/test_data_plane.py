@@ -28,7 +28,7 @@ from backplane_runtime import (
 )
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict
 from backplane_runtime.backplanes.registry import Registration, register_backplane
-from backplane_runtime.config import BackplaneEntry, FrozenConfig, to_bytes
+from backplane_runtime.config import BackplaneEntry, FrozenConfig, canonical_bytes, digest_of, to_bytes
 from backplane_runtime.envelope import Record
 from backplane_runtime.events import Event, EventType
 from backplane_runtime.ledger import LedgerView
@@ -517,6 +517,23 @@ def test_versions_of_the_config(tmp_path: Path, caplog: pytest.LogCaptureFixture
     path.write_bytes(to_bytes(config(minor_version=9)))
     DataPlane.open(path).close()
     assert "minor version 9" in caplog.text
+
+
+def test_keys_of_a_newer_minor_version_are_ignored(tmp_path: Path) -> None:
+    """Wherever they stand, as the warning says; in a config of our own version they are a mistake."""
+    path = tmp_path / "runtime.json"
+    plain = json.loads(to_bytes(config(minor_version=9)))
+    inner = (plain, plain["dataPlane"], plain["dataPlane"]["spool"], plain["backplanes"][0]["options"])
+    for place in inner:
+        place["newer"] = 1
+    path.write_bytes(canonical_bytes(plain | {"digest": digest_of(plain)}))
+    with DataPlane.open(path) as plane:
+        plane.publish(outcome())
+        assert plane.flush()
+    plain["minorVersion"] = 0
+    path.write_bytes(canonical_bytes(plain | {"digest": digest_of(plain)}))
+    with pytest.raises(ConfigError, match="newer"):
+        DataPlane.open(path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\x00", b"[]", b"{", b"{}"])

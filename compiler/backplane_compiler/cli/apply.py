@@ -11,7 +11,7 @@ from backplane_compiler.apply_report import ApplyReport
 from backplane_compiler.cli.live import acknowledged, allow_option, planned, warn_of_unused
 from backplane_compiler.cli.options import Choices, compiled, document_options, read_json
 from backplane_compiler.cli.output import Failure, emit
-from backplane_compiler.cli.progress import blocked_lines, outcome_text, progress_for
+from backplane_compiler.cli.progress import blocked_lines, outcome_text, progress_for, say_stopping
 from backplane_compiler.infra.tables import KINDS
 from backplane_compiler.live import apply_plan
 from backplane_compiler.pipeline import Compilation
@@ -94,8 +94,9 @@ def _ask(*, yes: bool) -> None:
 
 
 def _execute(plan: Plan, secrets: dict[str, str], view: str) -> int:
+    options = ApplyOptions(on_event=progress_for(view, plan), on_stop=say_stopping)
     try:
-        report = apply_plan(plan, secrets=secrets, options=ApplyOptions(on_event=progress_for(view, plan)))
+        report = apply_plan(plan, secrets=secrets, options=options)
     except (PlanBlockedError, StalePlanError) as error:
         raise Failure(str(error), hint="make the plan again", code=1) from error
     except ProviderError as error:

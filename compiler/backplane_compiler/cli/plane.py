@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import logging
-import sys
+from typing import TextIO
 
 from backplane_compiler.cli.output import Failure
 from backplane_runtime import BackplaneError, ConfigError, DataPlane
 
 
-def opened(path: str) -> DataPlane:
-    """Return the data plane of the frozen config at *path*.
+class HeldNotes(logging.StreamHandler[TextIO]):
+    """Writes the events of the backplane `logging` at once, and keeps what the runtime itself has to say in `notes`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep *record* or write it."""
+        if record.name == "backplane":
+            self.notes.append(self.format(record))
+        else:
+            super().emit(record)
+
+
+def opened(path: str, log: logging.Handler | None = None) -> DataPlane:
+    """Return the data plane of the frozen config at *path*; what is logged goes to *log* (default: standard error).
 
     Raises:
         Failure: if the config cannot be used, or a client library is missing.
     """
     # For the backplane `logging`: here the application is us, and it takes no events where nobody listens.
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(message)s", handlers=[log or logging.StreamHandler()])
     try:
         return DataPlane.open(path)
     except (ConfigError, BackplaneError) as error:

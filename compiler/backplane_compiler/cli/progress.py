@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
@@ -19,6 +20,11 @@ def progress_for(view: str, plan: Plan) -> OnEvent:
     if sys.stderr.isatty():
         return _Lines(sum(1 for _ in plan.steps()))
     return _say_nothing
+
+
+def say_stopping() -> None:
+    """Answer Ctrl-C; safe in a signal handler, which may come in the middle of a line that `tell` writes."""
+    os.write(sys.stderr.fileno(), b"stopping after the running call; Ctrl-C again does not wait for it\n")
 
 
 def outcome_text(report: ApplyReport, view: str) -> str:

@@ -12,9 +12,9 @@ from typing import BinaryIO
 import click
 import msgspec
 
-from backplane_compiler.cli.options import accept_output_options
+from backplane_compiler.cli.options import Choices, output_options
 from backplane_compiler.cli.output import Failure, complain, emit, tell
-from backplane_compiler.cli.plane import opened
+from backplane_compiler.cli.plane import HeldNotes, opened
 from backplane_compiler.diagnostics.suggest import nearest
 from backplane_runtime import DataPlane, Status
 from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
@@ -58,8 +58,8 @@ class _Reading:
     show_default=True,
     help="Seconds without progress before it gives up.",
 )
-@accept_output_options
-def command(config: str, path: str, timeout: float) -> int:
+@output_options
+def command(config: str, path: str, timeout: float, choices: Choices) -> int:
     """Publish events that are JSON lines, and print the ledger.
 
     A line has an `eventType` (exposure, assignment, outcome, analysisSignal, error) and the fields of that event, as in
@@ -72,18 +72,23 @@ def command(config: str, path: str, timeout: float) -> int:
         | backplane publish build/runtime.json
     """
     reading = _Reading(name="standard input" if path == "-" else path)
+    log = None if choices.verbose else HeldNotes()
+    reason = None
     with ExitStack() as stack:
         lines = _opened_lines(path, stack)
-        plane = opened(config)
+        plane = opened(config, log)
         try:
-            delivered = _publish(plane, lines, reading, timeout)
-            reason = "" if delivered else _reason(plane, timeout)
+            if not _publish(plane, lines, reading, timeout):
+                reason = _reason(plane, timeout)
         finally:
             # Also on Ctrl-C, which must answer within a second or so: close waits for `closeTimeoutMs` at most.
             plane.close()
             ledger = plane.ledger()
             emit(msgspec.json.format(msgspec.json.encode(ledger), indent=2).decode())
-    if not delivered:
+            if log is not None and reason is None:  # a reason says all that the notes would
+                for note in log.notes:
+                    tell(note)
+    if reason is not None:
         raise Failure(f"not every event was delivered: {reason}")
     if reading.problems:
         complain(f"{reading.problems} of {reading.number} lines were not published")
@@ -105,7 +110,7 @@ def _publish(plane: DataPlane, lines: BinaryIO, reading: _Reading, timeout: floa
     """Publish every event in *lines*, and say whether all of them were delivered."""
     for event in _events(lines, reading):
         if plane.publish(event) is Status.DROPPED:
-            reading.complain("was dropped; see the log above")
+            reading.complain("was dropped; the reason is below")
         if reading.number % _FLUSH_EVERY == 0 and not _flushed(plane, timeout):
             return False
     return _flushed(plane, timeout)

@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+# How services say that there is no limit: Kafka, and Service Bus (.NET's `TimeSpan.MaxValue` in whole milliseconds).
+NO_LIMIT: Final = -1
+NEVER: Final = 922_337_203_685_477
 
 
 class Change(StrEnum):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from backplane_compiler.diagnostics import Diagnostic, Label, Severity
 from backplane_compiler.infra.sql import INDEX
 from backplane_compiler.infra.state import InfraState, Resource, Target, resource_to_plain
+from backplane_compiler.model.connection import server_key
 from backplane_compiler.model.model import Backplane, Model
 
 LowerFunction = Callable[[Backplane, Model], Iterable[Target]]
@@ -32,7 +33,7 @@ VERSION: Final = 1
 
 
 def lower(model: Model, functions: Mapping[str, LowerFunction]) -> tuple[tuple[Target, ...], tuple[Diagnostic, ...]]:
-    """Return the targets of *model* in the order of family and label, one for each server, and who contradicts whom.
+    """Return the targets of *model* in the order of family and server, one for each server, and who contradicts whom.
 
     *functions* lower a backplane by its type; a type without one provisions nothing. Backplanes on the same server share
     a target, and what two of them want in the same way is there once; in different ways it is an error. What they want
@@ -42,7 +43,9 @@ def lower(model: Model, functions: Mapping[str, LowerFunction]) -> tuple[tuple[T
     for backplane in model.backplanes:
         function = functions.get(backplane.type)
         for target in () if function is None else function(backplane, model):
-            groups.setdefault((target.server.family, target.server.label), []).append(_Wish(backplane, target))
+            family = target.server.family
+            key = (family, server_key(family, target.server.label))
+            groups.setdefault(key, []).append(_Wish(backplane, target))
     merged = [_merged(model, groups[key]) for key in sorted(groups)]
     return tuple(target for target, _ in merged), tuple(found for _, clashes in merged for found in clashes)
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from backplane_compiler.diagnostics.span import Span
+from backplane_compiler.infra.kinds import NEVER
 from backplane_compiler.infra.service_bus_filters import filter_properties
-from backplane_compiler.infra.service_bus_kinds import NAMESPACE, NEVER, QUEUE, RULE, SUBSCRIPTION, TOPIC
+from backplane_compiler.infra.service_bus_kinds import NAMESPACE, QUEUE, RULE, SUBSCRIPTION, TOPIC
 from backplane_compiler.infra.state import InfraState, Property, Resource, Server, Target, Value
 from backplane_compiler.model.connection import namespace_host
 from backplane_compiler.model.model import Backplane, Model

@@ -18,8 +18,6 @@ TOPIC: Final = "servicebus.topic"
 SUBSCRIPTION: Final = "servicebus.subscription"
 RULE: Final = "servicebus.rule"
 
-# .NET's `TimeSpan.MaxValue` in whole milliseconds: how Service Bus says "never".
-NEVER: Final = 922_337_203_685_477
 DURATIONS: Final = frozenset(
     {"autoDeleteOnIdle", "defaultMessageTimeToLive", "duplicateDetectionHistoryTimeWindow", "lockDuration"}
 )

@@ -6,6 +6,7 @@ connection loses its default, which may hold anything.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 
@@ -19,6 +20,7 @@ _PART = r"(?:\$\{[^}]*\}|[^/?#])"
 _URL = re.compile(rf"[\w+.-]+://(?:{_PART}*@)?(?P<host>(?:\$\{{[^}}]*\}}|[^/?#@])*)(?P<path>(?:\$\{{[^}}]*\}}|[^?#])*)")
 # A field of libpq's `host=h dbname=d`.
 _LIBPQ_FIELD = re.compile(r"(?P<key>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<bare>\S*))")
+_DEFAULT_PORT = re.compile(r":5432\Z|[,:]1433\Z")
 _NAMESPACES = "servicebus.windows.net"
 
 
@@ -41,6 +43,18 @@ def server_label(settings: Settings) -> str:
             return settings.path
         case _:
             return type(settings).__name__
+
+
+def server_key(family: str, label: str) -> str:
+    """Return what is equal for the labels of one server of *family*, however its address is spelled."""
+    if "${" in label:
+        return label  # only the runtime knows
+    if family == "sqlite":
+        return posixpath.normpath(label)
+    if family == "kafka":
+        return ",".join(sorted({broker.casefold().removesuffix(":9092") for broker in label.split(",")}))
+    host, slash, database = label.partition("/")
+    return _DEFAULT_PORT.sub("", host.casefold()) + slash + database
 
 
 def namespace_host(settings: AzureServiceBus, namespace: str | None = None) -> str:

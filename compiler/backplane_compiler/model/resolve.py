@@ -96,7 +96,8 @@ class _Builder:
 def _refused(refusals: tuple[Refusal, ...], tree: Node, path: Path) -> Iterator[Diagnostic]:
     """Yield a diagnostic for each refusal, at the option that it names or, where that is not written, at its section."""
     for refusal in refusals:
-        place = _written_part(tree, (*path, *refusal.field.split(".")))
+        keys = (int(key) if key.isdigit() else key for key in refusal.field.split("."))
+        place = _written_part(tree, (*path, *keys))
         message = refusal.message
         # A message that quotes its own option needs no path before it.
         if not message.startswith("`") or len(place) < len(path) + 1 + refusal.field.count("."):

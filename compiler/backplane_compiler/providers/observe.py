@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 
-from backplane_compiler.infra.state import Target
+from backplane_compiler.infra.state import Resource, Server, Target
 from backplane_compiler.plan.build import NotObserved, Observation, PlanOptions, build_plan
 from backplane_compiler.plan.plan import Plan, TargetPlan
-from backplane_compiler.providers.api import Provider
+from backplane_compiler.providers.api import Provider, ProviderError
 from backplane_compiler.providers.registry import open_provider, reason_without_provider, settings_from_wire
 
 
@@ -16,10 +16,26 @@ def observe_and_plan(targets: Iterable[Target], environment: Mapping[str, str], 
     """Return the plan for *targets* as their systems are now; nothing is changed anywhere.
 
     Raises:
-        ProviderError: if a system cannot be asked.
+        ProviderError: if a system cannot be asked, or two targets are one system and want different things there.
         DependencyCycleError: if resources wait for each other.
     """
-    return build_plan([_observe(target, environment) for target in targets], options)
+    seen = [_observe(target, environment) for target in targets]
+    _refuse_two_wishes([each for each in seen if isinstance(each, Observation)])
+    return build_plan(seen, options)
+
+
+def _refuse_two_wishes(seen: Iterable[Observation]) -> None:
+    """Compare what targets want that turn out to be one system: what the compiler could not know from their names."""
+    wishes: dict[tuple[str, str], tuple[Server, Resource]] = {}
+    for each in seen:
+        for resource in each.target.desired.resources:
+            server, known = wishes.setdefault((each.identity, resource.address), (each.target.server, resource))
+            if known != resource:
+                raise ProviderError(
+                    f"`{server.label}` and `{each.target.server.label}` are one {server.family} system, and "
+                    f"`{resource.address}` is wanted there in two ways",
+                    "give both the same settings, or one of them other names",
+                )
 
 
 def open_target(target: TargetPlan, environment: Mapping[str, str]) -> Provider:

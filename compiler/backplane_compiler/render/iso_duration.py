@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backplane_compiler.infra.service_bus_kinds import NEVER
+from backplane_compiler.infra.kinds import NEVER
 
 # .NET's longest time span, which milliseconds cannot say exactly.
 LONGEST = "P10675199DT2H48M5.4775807S"

@@ -54,7 +54,7 @@ def entities_of(model: Model) -> Iterator[Entity]:
 
 def _shape(provisioning: ServiceBusProvisioning, event_type: EventType) -> ServiceBusEntity:
     override = provisioning.entities.get(event_type)
-    changes: dict[str, Any] = override.model_dump(exclude_none=True) if override else {}
+    changes: dict[str, Any] = override.model_dump(exclude_unset=True) if override else {}
     return provisioning.entity.model_copy(update=changes)
 
 

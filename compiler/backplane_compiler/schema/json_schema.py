@@ -25,6 +25,7 @@ from backplane_compiler.schema.document import (
     TypeSchemas,
 )
 from backplane_compiler.schema.options import Options, options_model
+from backplane_compiler.schema.scalars import duration_text
 from backplane_runtime.config import FORMAT, VERSION, FrozenConfig
 from backplane_runtime.events import EVENTS, SCHEMA_VERSION, EventType
 
@@ -106,6 +107,7 @@ def event_schema(event_type: EventType) -> Schema:
     return {"$schema": _DIALECT, "title": f"{event_type.wire_name} event", **envelope, "$defs": _tidy(defs)}
 
 
+_KEYWORDS: Final = {"ge": "minimum", "le": "maximum"}
 _ENVIRONMENTS: Final[Schema] = {
     "description": "Overlays by name; `--env` chooses one.",
     "type": ["object", "null"],
@@ -145,12 +147,26 @@ def _object(properties: Schema, *, required: tuple[str, ...] = ()) -> Schema:
 
 
 def _tidy(schema: Any) -> Any:
-    """Return *schema* without generated titles, and with what settings take besides: a list in a string, digits bare."""
+    """Return *schema* in words of JSON Schema, without titles, and with what settings take besides.
+
+    Behind a validator of ours, pydantic writes bounds by its own names, and defaults as what they mean: a duration in
+    milliseconds. Settings also take a list in a string, and digits bare.
+    """
     if isinstance(schema, (list, tuple)):
         return [_tidy(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {key: _tidy(value) for key, value in schema.items() if key != "title" or not isinstance(value, str)}
+    made = {
+        _KEYWORDS.get(key, key): _tidy(value)
+        for key, value in schema.items()
+        if key != "title" or not isinstance(value, str)
+    }
+    if isinstance(made.get("default"), int) and made.get("type") == "string":
+        made["default"] = duration_text(made["default"])
+    if "$ref" in made:
+        made.pop("default", None)  # that of each part stands at the part
+    if made.get("type") == "array" and "minLength" in made:
+        made["minItems"] = made.pop("minLength")
     if any(isinstance(word, str) and word.isdigit() for word in made.get("enum", ())):
         made.pop("type", None)
         made["enum"] += [int(word) for word in made["enum"] if word.isdigit()]

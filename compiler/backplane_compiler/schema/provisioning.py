@@ -89,21 +89,8 @@ class ServiceBusEntity(Provisioning):
     user_metadata: Annotated[str | None, Field(max_length=1024, description="Free text.")] = None
 
 
-class ServiceBusEntityOverride(Provisioning):
-    """What one queue or topic has different from `entity`; only what is written counts."""
-
-    lock_duration: Duration | None = None
-    max_delivery_count: Annotated[Count | None, Field(ge=1, le=MAX_COUNT)] = None
-    default_message_time_to_live: Duration | None = None
-    duplicate_detection_window: Duration | None = None
-    max_size_in_megabytes: Annotated[Count | None, Field(ge=1024)] = None
-    max_message_size_in_kilobytes: Annotated[Count | None, Field(ge=1024, le=102_400)] = None
-    partitioned: StrictBool | None = None
-    dead_lettering_on_message_expiration: StrictBool | None = None
-    auto_delete_on_idle: Duration | None = None
-    forward_to: Annotated[str | None, Field(min_length=1)] = None
-    forward_dead_lettered_messages_to: Annotated[str | None, Field(min_length=1)] = None
-    user_metadata: Annotated[str | None, Field(max_length=1024)] = None
+class ServiceBusEntityOverride(ServiceBusEntity):
+    """What one queue or topic has different from `entity`; only what is written counts, so the defaults are those there."""
 
 
 class SubscriptionFilter(Provisioning):
@@ -163,9 +150,9 @@ class ServiceBusProvisioning(Provisioning):
 class SqlRoles(Provisioning):
     """Names of the database roles; none is made where it is not set."""
 
-    deployer: Annotated[str | None, Field(min_length=1)] = None
-    writer: Annotated[str | None, Field(min_length=1)] = None
-    reader: Annotated[str | None, Field(min_length=1)] = None
+    deployer: Annotated[str | None, Field(min_length=1, description="Makes and changes the table.")] = None
+    writer: Annotated[str | None, Field(min_length=1, description="Adds events, and changes none.")] = None
+    reader: Annotated[str | None, Field(min_length=1, description="Reads events.")] = None
 
 
 class SqlProvisioning(Provisioning):

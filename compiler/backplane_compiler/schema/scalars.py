@@ -40,6 +40,12 @@ def parse_duration(value: Any) -> Any:
     return value
 
 
+def duration_text(milliseconds: int) -> str:
+    """Return *milliseconds* as a document writes them, in the largest unit up to days that is exact."""
+    units = ((unit, size) for unit, size in reversed(_MILLISECONDS.items()) if unit != "w")
+    return next(f"{milliseconds // size}{unit}" for unit, size in units if milliseconds % size == 0)
+
+
 Duration = Annotated[
     int,
     BeforeValidator(parse_duration),

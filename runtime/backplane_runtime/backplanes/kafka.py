@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved, scrubbed
 from backplane_runtime.envelope import Record
@@ -82,8 +82,7 @@ class KafkaBackplane:
         try:
             config = connection_config(resolved(self._settings))
             callbacks = _callbacks(lambda error: complaints.append(_reason(error)))
-            # A little less than allowed: the answer has to be put together, too.
-            metadata = AdminClient(config | callbacks, logger=_LOGGER).list_topics(timeout=max(0.1, timeout * 0.9))
+            metadata = _metadata(AdminClient(config | callbacks, logger=_LOGGER), timeout)
         except (KafkaException, UnavailableError) as error:
             return BackplaneHealth(healthy=False, message=self._silence(complaints, error))
         missing = sorted({self._settings.topic_for(kind) for kind in self._events} - metadata.topics.keys())
@@ -195,9 +194,21 @@ def headers(record: Record) -> list[tuple[str, str | bytes | None]]:
     return found
 
 
+def _metadata(client: AdminClient, timeout: float) -> ClusterMetadata:
+    try:
+        # A little less than allowed: the answer has to be put together, too.
+        return client.list_topics(timeout=max(0.1, timeout * 0.9))
+    finally:
+        client.poll(0)  # what the client has to complain about comes with this call only
+
+
 def _callbacks(complain: Any) -> dict[str, Any]:
     # What the client would log goes through `complain`, into health and our own bounded log; only a crash is its own.
-    return {"error_cb": complain, "log_level": 2}
+    def hear(error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - its name; each broker's own cause has been told
+            complain(error)
+
+    return {"error_cb": hear, "log_level": 2}
 
 
 def _missing(topics: Sequence[str]) -> str:
@@ -205,4 +216,5 @@ def _missing(topics: Sequence[str]) -> str:
 
 
 def _reason(error: KafkaError | Exception) -> str:
-    return error.str() if isinstance(error, KafkaError) else str(error)
+    # How long ago and in which state of the client is of no use to anybody, and makes one cause look like many.
+    return error.str().partition(" (after ")[0] if isinstance(error, KafkaError) else str(error)

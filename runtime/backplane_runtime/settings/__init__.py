@@ -1,6 +1,6 @@
 """Options of the data plane and of every built-in backplane: one definition for document, config and program."""
 
-from backplane_runtime.settings.base import Refusal, Settings, SettingsError, from_wire, to_wire
+from backplane_runtime.settings.base import Refusal, Settings, SettingsError, from_wire, known_part, to_wire
 from backplane_runtime.settings.composite import Composite, Member
 from backplane_runtime.settings.kafka import Kafka, KafkaSecurity
 from backplane_runtime.settings.local import InMemory, Logging, OpenTelemetry
@@ -27,5 +27,6 @@ __all__ = [
     "SqlServer",
     "Sqlite",
     "from_wire",
+    "known_part",
     "to_wire",
 ]

@@ -29,8 +29,8 @@ _NUMBER = re.compile(r"[-+]?\d{1,18}(\.\d{1,18})?\Z", re.ASCII)
 class Refusal:
     """One reason why settings cannot be used.
 
-    `field` is the option's name in camelCase (dotted for nested ones), as the document writes it; `code` is the stable
-    name under which the compiler reports it; `hint` is one action.
+    `field` is the option's name in camelCase (dotted for nested ones and items), as the document writes it; `code` is the
+    stable name under which the compiler reports it; `hint` is one action.
     """
 
     field: str
@@ -137,6 +137,18 @@ def from_wire(owner: type[S], values: Mapping[str, Any]) -> S:
     if unknown or missing:
         raise SettingsError(owner.__name__, (*unknown, *missing))
     return owner(**{fields[name].name: value for name, value in values.items()})
+
+
+def known_part(owner: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return camelCase *values* without the options that *owner* does not have: for a config that a newer version wrote."""
+    types = field_types(owner)
+    kinds = {field.encode_name: plain_type(types[field.name]) for field in msgspec.structs.fields(owner)}
+    return {name: _known(kinds[name], value) for name, value in values.items() if name in kinds}
+
+
+def _known(kind: Any, value: Any) -> Any:
+    is_section = isinstance(kind, type) and issubclass(kind, Settings) and isinstance(value, Mapping)
+    return known_part(kind, value) if is_section else value
 
 
 def to_wire(settings: Settings) -> dict[str, Any]:

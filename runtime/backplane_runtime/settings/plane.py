@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
+from backplane_runtime.events import EVENTS
 from backplane_runtime.settings.base import Refusal, Settings, Strings
 
 ExposureSemantics = Literal["onDecision", "onFirstUse", "explicit"]
@@ -15,6 +17,8 @@ Durability = Literal["memory", "process", "processStrict", "host"]
 RedactionMode = Literal["mask", "drop", "pseudonymize"]
 
 MAX_COUNT = 2**31 - 1
+_UNTOUCHABLE = frozenset({"timestamp", "signalType", "severity"})  # what an event is, and when it happened
+_NESTED = frozenset({"attributes", "data"})
 
 
 class Spool(Settings, frozen=True, kw_only=True):
@@ -60,6 +64,19 @@ class PiiRedaction(Settings, frozen=True, kw_only=True):
                 "redaction-key-in-clear",
                 "write `${env:NAME}` or `${file:/path}`",
             )
+        for index, path in enumerate(self.redact_fields):
+            if reason := _no_path(path):
+                yield Refusal(f"redactFields.{index}", f"`{path}` {reason}", "redaction-path")
+
+
+def _no_path(path: str) -> str | None:
+    """Return why *path* cannot be redacted: a path that leads nowhere would publish what should be hidden."""
+    first, _, rest = path.partition(".")
+    if first not in {field.encode_name for event in EVENTS.values() for field in msgspec.structs.fields(event)}:
+        return f"leads nowhere: no event has a field `{first}`"
+    if first in _NESTED:
+        return None if rest else f"is an object; name fields in it, such as `{path}.email`"
+    return "cannot be redacted" if first in _UNTOUCHABLE or rest else None
 
 
 class Plane(Settings, frozen=True, kw_only=True):

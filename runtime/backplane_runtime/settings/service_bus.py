@@ -99,3 +99,19 @@ class AzureServiceBus(Settings, frozen=True, kw_only=True):
                 "servicebus-destination",
                 f"keep `{chosen[0]}` or `{name}`",
             )
+        if not self.use_type_specific_destinations:
+            yield from self._needing_an_entity_per_type()
+
+    def _needing_an_entity_per_type(self) -> Iterator[Refusal]:
+        given = {
+            "destinationKind": self.destination_kind != "queue",
+            "entityPrefix": self.entity_prefix is not None,
+            "entities": bool(self.entities),
+        }
+        for name in (name for name, is_given in given.items() if is_given):
+            yield Refusal(
+                name,
+                "has no effect without `useTypeSpecificDestinations: true`",
+                "option-without-effect",
+                "set `useTypeSpecificDestinations: true`, or remove it",
+            )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Meta
 
-from backplane_runtime.settings.base import Settings
+from backplane_runtime.settings.base import Refusal, Settings
 
 IdempotencyFlag = Annotated[bool, Meta(description="Each event id is stored once; `false` is the unchecked fast path.")]
 TimeoutSeconds = Annotated[int, Meta(ge=1, le=86_400, description="How long one statement may take, in seconds.")]
@@ -62,3 +63,11 @@ class Sqlite(Settings, frozen=True, kw_only=True):
     batch_size: BatchSize = 500
     enable_idempotency: IdempotencyFlag = True
     auto_migrate: Annotated[bool, Meta(description="Create the table at start.")] = True
+
+    def _refusals(self) -> Iterator[Refusal]:
+        if self.path == ":memory:":
+            yield Refusal(
+                "path",
+                "`:memory:` is gone with its connection, and events are to stay",
+                hint="name a file, or use the backplane `inMemory`",
+            )

@@ -33,6 +33,11 @@ def test_what_two_want_in_the_same_way_is_there_once_and_keyed_if_one_keys_it() 
     assert topic.traits == {"keyed"}
 
 
+def test_spellings_of_one_server_give_one_target() -> None:
+    (target,) = targets(backplane("kafka", {"brokers": ["A:9092"]}), backplane("kafka", {**KAFKA, "topicPrefix": "x."}))
+    assert len(target.desired.resources) == 10
+
+
 def test_what_two_want_in_different_ways_is_an_error_and_the_first_one_counts() -> None:
     """One message for two backplanes, however many resources they differ in."""
     both = model(backplane("kafka", KAFKA), backplane("kafka", KAFKA, {"partitions": 3}))

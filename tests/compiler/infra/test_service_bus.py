@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from backplane_compiler.infra.kinds import Change
-from backplane_compiler.infra.service_bus_kinds import NEVER, QUEUE, SERVICE_BUS_KINDS, SUBSCRIPTION, TOPIC
+from backplane_compiler.infra.kinds import NEVER, Change
+from backplane_compiler.infra.service_bus_kinds import QUEUE, SERVICE_BUS_KINDS, SUBSCRIPTION, TOPIC
 from backplane_compiler.model.connection import namespace_host
 from backplane_runtime.settings import AzureServiceBus
 from tests.compiler.models import backplane, resources, targets, values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backplane_compiler.model.connection import server_label
+from backplane_compiler.model.connection import server_key, server_label
 from backplane_runtime.settings import AzureServiceBus, InMemory, Kafka, PostgreSql, Settings, Sqlite, SqlServer
 
 
@@ -34,3 +34,22 @@ from backplane_runtime.settings import AzureServiceBus, InMemory, Kafka, Postgre
 def test_labels(settings: Settings, label: str) -> None:
     """Host and database where they are known; references as they are written; never what stands before an `@`."""
     assert server_label(settings) == label
+
+
+@pytest.mark.parametrize(
+    ("family", "one", "other", "same"),
+    [
+        ("kafka", "a:9092,b:1", "B:1,a", True),
+        ("kafka", "a:9092", "a:9093", False),
+        ("kafka", "${env:B}", "${env:b}", False),
+        ("sqlite", "a.db", "./x/../a.db", True),
+        ("sqlite", "a.db", "A.db", False),
+        ("postgresql", "h/d", "H:5432/d", True),
+        ("postgresql", "h/d", "h/D", False),
+        ("sqlserver", "h,1433/d", "H/d", True),
+        ("sqlserver", "h\\one/d", "h/d", False),
+    ],
+)
+def test_spellings_of_one_server(family: str, one: str, other: str, same: bool) -> None:  # noqa: FBT001
+    """Hosts in any case, with or without the usual port; paths to one file. Names of databases and files are exact."""
+    assert (server_key(family, one) == server_key(family, other)) is same

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from backplane_compiler.apply import PlanBlockedError, StalePlanError
-from backplane_compiler.infra.state import Resource
-from backplane_compiler.plan import plan_text, summary
+from backplane_compiler.infra.state import InfraState, Resource, Server, Target
+from backplane_compiler.plan import PlanOptions, plan_text, summary
 from backplane_compiler.providers.api import ProviderError
+from backplane_compiler.providers.observe import observe_and_plan
 from backplane_runtime.event_table import IndexProfile, TableOptions, create_statements, event_table
 from backplane_runtime.settings import Sqlite
 from tests.compiler.providers.live import KINDS, Live, event_tables
@@ -218,3 +219,17 @@ def test_another_file_is_another_system(live: Live, tmp_path: Path) -> None:
     elsewhere = Live("sqlite", live.settings, {"DB_PATH": str(tmp_path / "production.db")})
     with pytest.raises(StalePlanError, match="is another system"):
         elsewhere.apply(plan)
+
+
+def test_one_file_by_two_names_is_not_planned_in_two_ways(tmp_path: Path) -> None:
+    """Only the live system tells that they are one; one of the two would undo the other at every `apply`."""
+
+    def target(path: str, resources: list[Resource]) -> Target:
+        server = Server(family="sqlite", label=path)
+        return Target(server=server, type="sqlite", settings=Sqlite(path=path), desired=InfraState.of(resources))
+
+    known, options = {"DB": str(tmp_path / "a.db")}, PlanOptions(kinds=KINDS)
+    first = target(known["DB"], wanted())
+    assert len(observe_and_plan([first, target("${env:DB}", wanted())], known, options).targets) == 2
+    with pytest.raises(ProviderError, match=r"`sqlite\.table\.ExperimentEvents` is wanted there in two ways"):
+        observe_and_plan([first, target("${env:DB}", wanted(idempotent=False))], known, options)

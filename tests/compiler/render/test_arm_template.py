@@ -11,7 +11,7 @@ from jsonschema import Draft4Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
-from backplane_compiler.infra.service_bus_kinds import NEVER
+from backplane_compiler.infra.kinds import NEVER
 from backplane_compiler.render.iso_duration import LONGEST, iso_duration
 from tests.compiler.render.test_artifacts import ARTIFACTS
 

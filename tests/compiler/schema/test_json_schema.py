@@ -72,12 +72,37 @@ def test_samples_are_valid(path: Path) -> None:
         "composite-nested",
         "root-two",
         "local-options",
+        "composite-empty",
     ],
 )
 def test_bad_documents_are_refused(name: str) -> None:
     """Unknown keys, missing keys and wrong words are seen by an editor too."""
     text = (_ROOT / "tests" / "golden" / "err" / f"{name}.yaml").read_text(encoding="utf-8")
     assert [*_DOCUMENT.iter_errors(_plain(text, "x.yaml"))]
+
+
+def test_every_key_has_a_meaning() -> None:
+    """An editor shows it."""
+    definitions = document_schema(registered_handlers())["$defs"]
+    properties = [item for definition in definitions.values() for item in definition.get("properties", {}).items()]
+    assert [name for name, written in properties if not written.get("description")] == []
+
+
+def test_defaults_are_what_one_could_write() -> None:
+    """An editor offers them: `1m`, not a number of milliseconds that the compiler refuses."""
+    schema = document_schema(registered_handlers())
+    for definition in schema["$defs"].values():
+        for name, written in definition.get("properties", {}).items():
+            if isinstance(written, dict) and "default" in written:
+                validator = Draft202012Validator({**written, "$defs": schema["$defs"]})
+                assert validator.is_valid(written["default"]), name
+
+
+@pytest.mark.parametrize("wanted", [{"partitions": 0}, {"topics": {"error": {"replicationFactor": 32768}}}])
+def test_ranges_of_provisioning_are_told(wanted: dict[str, Any]) -> None:
+    """In keywords that JSON Schema has: others are passed over in silence."""
+    backplane = {"type": "kafka", "options": {"brokers": ["h:1"]}, "provisioning": wanted}
+    assert [*_DOCUMENT.iter_errors({"dataPlane": {"backplane": backplane}})]
 
 
 @pytest.mark.parametrize("path", _SAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")

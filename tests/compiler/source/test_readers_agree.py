@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backplane_compiler.diagnostics import SourceFile
@@ -43,6 +43,7 @@ def scalars(node: Node) -> Iterator[Scalar]:
             yield from scalars(item)
 
 
+@example([2**63 - 1, 0.1], True, None)  # noqa: FBT003
 @given(trees(TEXT), st.booleans(), st.sampled_from([None, 2]))
 def test_json_round_trip(value: Any, ascii_only: bool, indent: int | None) -> None:  # noqa: FBT001  drawn by Hypothesis
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)

@@ -216,6 +216,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def test_health_tells_the_cause_once() -> None:
+    """In the words of the client."""
+    port = free_port()
+    health = DataPlane(Kafka(brokers=(f"127.0.0.1:{port}",))).health(timeout=1)
+    assert health.message.endswith("failed: Connection refused")
+    assert health.message.count("refused") == 1
+
+
 def check_nobody_answers(port: int, caplog: pytest.LogCaptureFixture) -> None:
     plane = DataPlane(Kafka(brokers=(f"127.0.0.1:{port}",)), plane=Plane(flush_interval_ms=10))
     started = time.monotonic()

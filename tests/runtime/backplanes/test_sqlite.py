@@ -67,6 +67,15 @@ def test_a_row_holds_what_the_envelope_says(tmp_path: Path) -> None:
     assert row["CreatedAt"]
 
 
+def test_an_acknowledged_event_is_on_the_disk(tmp_path: Path) -> None:
+    """A power loss cannot be had in a test: what SQLite promises for this setting is taken at its word."""
+    backplane = SqliteBackplane(Sqlite(path=str(tmp_path / "events.db")))
+    backplane.start()
+    assert backplane._connection is not None
+    assert backplane._connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    backplane.close(0)
+
+
 def test_a_missing_table_keeps_events_waiting(tmp_path: Path) -> None:
     """Health says what to do; when it is done, the events arrive."""
     path = tmp_path / "events.db"
