@@ -200,7 +200,11 @@ def test_publish_reads_json_lines_and_prints_the_ledger(
     assert "standard input:2:" in ran.err
     assert "standard input:3: `eventType` must be one of exposure" in ran.err
     assert "standard input:5: `outcome` has no field `valeu`; did you mean `value`?" in ran.err
-    assert json.loads(ran.out)["total"]["acknowledged"] == 2
+    ledger = json.loads(ran.out)
+    assert ledger["total"]["acknowledged"] == 2
+    assert ledger["byBackplane"]["sqlite"] == {
+        "taken": 2, "inFlight": 0, "acknowledged": 2, "duplicates": 0, "dropped": 0,
+    }  # fmt: skip
     with sqlite3.connect(tmp_path / "events.db") as database:
         assert database.execute('SELECT COUNT(*) FROM "ExperimentEvents"').fetchone() == (2,)
 
