@@ -7,7 +7,7 @@ error there, so an event never leaves with an id that should have been hidden. W
   the key can tell which they were. A value that is not text is hashed in its JSON form.
 - `drop` removes the field; one that consumers rely on (`subjectId` of an exposure) is masked instead.
 - A field that cannot hold text (`value`) is removed in every mode.
-- What says what an event is and when it happened cannot be redacted: see `UNTOUCHABLE`.
+- What says what an event is and when it happened cannot be redacted: `PiiRedaction` refuses it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from backplane_runtime.events import EVENTS, Event, EventType
 from backplane_runtime.references import resolve_text
 from backplane_runtime.settings import PiiRedaction, Refusal, SettingsError
 
-UNTOUCHABLE = frozenset({"timestamp", "signalType", "severity"})
 _NOT_TEXT = frozenset({"value", "isRepeatExposure", "assignmentPolicy"})
-_NESTED = frozenset({"attributes", "data"})
 _KEY_LIMIT = 64  # bytes; BLAKE2b's own limit
 
 Replace = Callable[[Any], str]
@@ -34,7 +32,7 @@ class Redactor:
     """Applies one `PiiRedaction` to events.
 
     Raises:
-        SettingsError: if a path names no field of any event, or one that must stay.
+        SettingsError: if the key is empty.
         UnresolvedReferenceError: if the key is not there.
     """
 
@@ -44,7 +42,6 @@ class Redactor:
             paths.append(("subjectId",))
         if settings.redact_tenant_ids:
             paths.append(("tenantId",))
-        _check(paths)
         self._removes = settings.mode == "drop"
         self._replace = _replacement(settings)
         self._paths = {kind: [path for path in paths if path[0] in _fields(kind)] for kind in EventType}
@@ -100,25 +97,6 @@ def _replacement(settings: PiiRedaction) -> Replace:
 def _pseudonym(value: Any, key: bytes) -> str:
     text = value.encode() if isinstance(value, str) else msgspec.json.encode(value, order="sorted")
     return hashlib.blake2b(text, key=key, digest_size=16).hexdigest()
-
-
-def _check(paths: list[tuple[str, ...]]) -> None:
-    known = {name for kind in EventType for name in _fields(kind)}
-    refusals = []
-    for path in paths:
-        dotted = ".".join(path)
-        if path[0] not in known:
-            refusals.append(Refusal("redactFields", f"`{dotted}`: no event has a field `{path[0]}`", "redaction-path"))
-        elif path[0] in UNTOUCHABLE or (len(path) > 1 and path[0] not in _NESTED):
-            refusals.append(Refusal("redactFields", f"`{dotted}` cannot be redacted", "redaction-path"))
-        elif len(path) == 1 and path[0] in _NESTED:
-            refusals.append(
-                Refusal(
-                    "redactFields", f"`{dotted}` is an object; name fields in it, `{dotted}.email`", "redaction-path"
-                )
-            )
-    if refusals:
-        raise SettingsError("PiiRedaction", tuple(refusals))
 
 
 def _fields(kind: EventType) -> set[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
+from backplane_runtime.events import EVENTS
 from backplane_runtime.settings.base import Refusal, Settings, Strings
 
 ExposureSemantics = Literal["onDecision", "onFirstUse", "explicit"]
@@ -15,6 +17,8 @@ Durability = Literal["memory", "process", "processStrict", "host"]
 RedactionMode = Literal["mask", "drop", "pseudonymize"]
 
 MAX_COUNT = 2**31 - 1
+_UNTOUCHABLE = frozenset({"timestamp", "signalType", "severity"})  # what an event is, and when it happened
+_NESTED = frozenset({"attributes", "data"})
 
 
 class Spool(Settings, frozen=True, kw_only=True):
@@ -60,6 +64,24 @@ class PiiRedaction(Settings, frozen=True, kw_only=True):
                 "redaction-key-in-clear",
                 "write `${env:NAME}` or `${file:/path}`",
             )
+        for path in self.redact_fields:
+            yield from _path_refusals(path)
+
+
+def _path_refusals(dotted: str) -> Iterator[Refusal]:
+    field, *rest = dotted.split(".")
+    known = {field.encode_name for event in EVENTS.values() for field in msgspec.structs.fields(event)}
+    if field not in known:
+        hint = f"name one of {', '.join(f'`{name}`' for name in sorted(known - _UNTOUCHABLE - _NESTED))}, or `attributes.email`"
+        yield Refusal("redactFields", f"`{dotted}`: no event has a field `{field}`", "redaction-path", hint)
+    elif field in _UNTOUCHABLE or (rest and field not in _NESTED):
+        hint = "remove it" if field in _UNTOUCHABLE else f"write `{field}`, which has no fields in it"
+        yield Refusal("redactFields", f"`{dotted}` cannot be redacted", "redaction-path", hint)
+    elif field in _NESTED and not rest:
+        hint = f"name fields in it, such as `{dotted}.email`"
+        yield Refusal(
+            "redactFields", f"`{dotted}` is an object, and only fields in it are redacted", "redaction-path", hint
+        )
 
 
 class Plane(Settings, frozen=True, kw_only=True):

@@ -147,3 +147,9 @@ def test_a_repeat_without_idempotency_meets_a_table_with_it(tmp_path: Path) -> N
         backplane = SqliteBackplane(Sqlite(path=path, enable_idempotency=idempotent))
         assert backplane.send(records) == [Verdict.ACKNOWLEDGED if idempotent else Verdict.DUPLICATE] * 3
         backplane.close(0)
+
+
+def test_a_name_that_no_file_can_have_is_said_in_words(tmp_path: Path) -> None:
+    """A health check says what the system said, and not what Python calls it."""
+    plane = DataPlane(Sqlite(path=str(tmp_path / ("x" * 300))))
+    assert "File name too long" in plane.health().message
