@@ -187,12 +187,13 @@ def test_two_publishers_on_one_sqlite_file(backplane: Backplane, sqlite_document
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
 @pytest.mark.parametrize("arguments", [("schema", "document"), ("--help",), ("plan", "{document}")])
-def test_a_full_disk_behind_standard_output(sqlite_document: str, arguments: tuple[str, ...]) -> None:
+def test_a_full_disk_behind_standard_output(sqlite_document: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
     """One line, also where the text is short and was only to be written when the program ends."""
     words = [word.format(document=sqlite_document) for word in arguments]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "backplane_compiler", *words],
+            cwd=tmp_path,
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
