@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -57,6 +56,6 @@ def listed_files(content: bytes) -> dict[str, str]:
 
 def _can_exist(path: str) -> bool:
     try:
-        return b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
+        return b"\0" not in path.encode()
+    except UnicodeEncodeError:  # half a character
         return False
