@@ -20,7 +20,8 @@ from backplane_compiler.handlers import Handlers, lower_with, registered_handler
 from backplane_compiler.infra.state import Target
 from backplane_compiler.model.model import Model
 from backplane_compiler.model.resolve import resolve_model
-from backplane_compiler.model.secrets import hide_secrets, secrets_in_source
+from backplane_compiler.model.secret_forms import secrets_in_source
+from backplane_compiler.model.secrets import hide_secrets
 from backplane_compiler.render import Artifact, render_artifacts
 from backplane_compiler.rules import check_rules
 from backplane_compiler.schema.document import Document
@@ -56,15 +57,12 @@ def compile_file(path: str | Path, *, env: str | None = None, overlays: Sequence
     Reads these files and nothing else. Never raises for what a document says: see `Compilation.diagnostics`.
     """
     tree, found = load_tree(path, env=env, overlays=overlays)
-    result = _unread(found) if tree is None else compile_tree(tree, registered_handlers())
+    result = Compilation() if tree is None else compile_tree(tree, registered_handlers())
     ordered = sorted((*found, *result.diagnostics), key=sort_key)
-    return replace(result, diagnostics=tuple(mask_diagnostic(item, result.secrets) for item in ordered))
-
-
-def _unread(found: Sequence[Diagnostic]) -> Compilation:
-    """Return the compilation of what could not be read; its lines are shown, so what looks like a secret is masked."""
-    texts = {item.span.file.text for item in found if item.span is not None}
-    return Compilation(secrets=frozenset[str]().union(*map(secrets_in_source, texts)))
+    # Lines of the source are shown, with what stands on them beside the part that the compiler has looked at.
+    sources = {item.span.file.text for item in ordered if item.span is not None}
+    secrets = result.secrets.union(*map(secrets_in_source, sources))
+    return replace(result, diagnostics=tuple(mask_diagnostic(item, secrets) for item in ordered), secrets=secrets)
 
 
 def compile_tree(tree: Node, handlers: Handlers) -> Compilation:

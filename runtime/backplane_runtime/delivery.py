@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 from backplane_runtime.envelope import Record
 from backplane_runtime.events import EventType
-from backplane_runtime.lane import Entry, Lane
-from backplane_runtime.ledger import Ledger
+from backplane_runtime.lane import Lane
+from backplane_runtime.ledger import Entry, Ledger
 from backplane_runtime.notices import Notices
 from backplane_runtime.status import Status
 
@@ -38,8 +38,19 @@ class Delivery:
 
     def put(self, record: Record) -> Status:
         """Hand *record* to its lanes, count it, and return what became of it."""
-        takers = self._takers[record.event_type]
         entry = Entry(record)
+        try:
+            self._hand_out(entry)
+            if entry.lost or entry.status is Status.DROPPED:
+                self._say_dropped()
+        except Exception:
+            # A signal handler raised in between: an event that is on its way stays, and must not be counted again.
+            if entry.status is None and not entry.pending:
+                raise
+        return self._ledger.enter(entry)
+
+    def _hand_out(self, entry: Entry) -> None:
+        takers = self._takers[entry.record.event_type]
         with self._ledger.lock:
             if self._blocks:
                 self._ledger.changed.wait_for(
@@ -49,11 +60,7 @@ class Delivery:
                 self._start()
                 for lane in takers:
                     lane.put(entry)
-            status = Status.QUEUED if entry.pending else Status.DROPPED
-            self._ledger.count(record.event_type, status)
-        if entry.lost or status is Status.DROPPED:
-            self._say_dropped()
-        return status
+            self._ledger.enter(entry)
 
     def flush(self, timeout: float) -> bool:
         """Send all that was put so far; say whether all of it is settled within *timeout* seconds."""

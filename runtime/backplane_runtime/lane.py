@@ -16,12 +16,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from backplane_runtime.backplanes.api import Backplane, Rejected, UnavailableError, Verdict
-from backplane_runtime.envelope import Record
 from backplane_runtime.events import EventType
-from backplane_runtime.ledger import BackplaneCounts, Ledger
+from backplane_runtime.ledger import BackplaneCounts, Entry, Ledger
 from backplane_runtime.notices import Notices
 
 RETRY_BASE_SECONDS = 0.1
@@ -42,14 +39,6 @@ class LaneOptions:
     capacity: int
 
 
-class Entry(msgspec.Struct, gc=False):
-    """One event on its way: `pending` lanes still have it, and `lost` says that one of them gave it up."""
-
-    record: Record
-    pending: int = 0
-    lost: bool = False
-
-
 class Lane:
     """See the module. Methods that say so are called with the ledger's lock held."""
 
@@ -65,7 +54,7 @@ class Lane:
         self._oldest = 0.0  # when the queue became non-empty
         self._counts = dict.fromkeys(BackplaneCounts.__struct_fields__, 0)
         self._accepted = self._done = self._flush_to = 0  # numbers of entries since the start
-        self._closing = self._abandoned = self._connected = False
+        self._closing = self._abandoned = self._connected = self._running = False
         self._close_by = 0.0
         self._thread: threading.Thread | None = None
 
@@ -93,15 +82,16 @@ class Lane:
             self._counts["dropped"] += 1
             entry.lost = True
             return
+        now, waiting = time.monotonic(), len(self._queue) + 1
+        if waiting == 1:
+            self._oldest = now
+        if waiting in (1, self.options.batch_size):
+            self._wake.notify()  # wakes nobody before the lock is free
+        # From here to `append` nothing is called, so no signal handler runs: what it raises leaves all of this or none.
         entry.pending += 1
         self._counts["in_flight"] += 1
         self._accepted += 1
         self._queue.append(entry)
-        waiting = len(self._queue)
-        if waiting == 1:
-            self._oldest = time.monotonic()
-        if waiting in (1, self.options.batch_size):
-            self._wake.notify()
 
     def counts(self) -> BackplaneCounts:
         """Return this backplane's counts; lock held."""
@@ -140,6 +130,10 @@ class Lane:
         return len(lost)
 
     def _run(self) -> None:
+        with self._ledger.lock:
+            if self._running:
+                return  # a signal handler raised while the first thread was started, so a second one was
+            self._running, self._thread = True, threading.current_thread()
         while self._take():
             self._deliver()
         self.backplane.close(max(0.0, self._close_by - time.monotonic()))
@@ -242,7 +236,7 @@ class Lane:
             self._counts["duplicates"] += verdict is Verdict.DUPLICATE
         entry.pending -= 1
         if not entry.pending:
-            self._ledger.settle(entry.record.event_type, lost=entry.lost)
+            self._ledger.settle(entry)
 
     def _fail(self, reason: str, error: Exception | None = None) -> None:
         self.last_error = reason

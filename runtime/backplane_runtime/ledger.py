@@ -4,7 +4,9 @@
 
 holds at every moment, for each event type and in total. One lock guards the counts *and* the queues that they speak of
 (`delivery`), so no snapshot falls between the two. It can be entered again by its owner, because a signal handler or a
-log handler may publish while this thread is publishing.
+log handler may publish while this thread is publishing. A signal handler may also raise, anywhere where something is
+called: what belongs together is done without a call in between, and what a backplane already has when `publish` is torn
+away is counted when it is settled.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import threading
 
 import msgspec
 
+from backplane_runtime.envelope import Record
 from backplane_runtime.events import EventType
 from backplane_runtime.status import Status
 
@@ -79,6 +82,18 @@ _COLUMN = {status: _NAMES.index(name) for status, name in _FIELDS.items()}
 _IN_FLIGHT, _DROPPED, _ACKNOWLEDGED = (_NAMES.index(name) for name in ("in_flight", "dropped", "acknowledged"))
 
 
+class Entry(msgspec.Struct, gc=False):
+    """One event on its way: `pending` lanes still have it, and `lost` says that one of them gave it up.
+
+    `status` is what it was counted as; none as long as it was not.
+    """
+
+    record: Record
+    pending: int = 0
+    lost: bool = False
+    status: Status | None = None
+
+
 class Ledger:
     """Counts of one data plane, safe to use from many threads."""
 
@@ -96,12 +111,29 @@ class Ledger:
             row[column] += 1
         return status
 
-    def settle(self, kind: EventType, *, lost: bool) -> None:
-        """Move one event of *kind* from `in_flight` to its end."""
+    def enter(self, entry: Entry) -> Status:
+        """Count *entry*, once, by whether a lane has it, and return what it was counted as."""
         with self.lock:
-            row = self._rows[kind]
+            if entry.status is not None:
+                return entry.status
+            status = Status.QUEUED if entry.pending else Status.DROPPED
+            self._enter(entry, status, _COLUMN[status])
+            return status
+
+    def settle(self, entry: Entry) -> None:
+        """Move *entry* from `in_flight` to its end."""
+        with self.lock:
+            if entry.status is None:  # its `publish` was torn away
+                self._enter(entry, Status.QUEUED, _IN_FLIGHT)
+            row = self._rows[entry.record.event_type]
             row[_IN_FLIGHT] -= 1
-            row[_DROPPED if lost else _ACKNOWLEDGED] += 1
+            row[_DROPPED if entry.lost else _ACKNOWLEDGED] += 1
+
+    def _enter(self, entry: Entry, status: Status, column: int) -> None:
+        row = self._rows[entry.record.event_type]
+        row[0] += 1
+        row[column] += 1
+        entry.status = status
 
     def by_type(self) -> dict[EventType, Counts]:
         """Return the counts of each event type, all of one moment."""

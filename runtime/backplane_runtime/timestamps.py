@@ -29,7 +29,8 @@ def canonical(moment: str | datetime) -> str:
         ValueError: if it is no moment, or has no offset: a local time without one means something else elsewhere.
     """
     instant = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
-    if isinstance(moment, str) and len(moment) == LENGTH and moment[10:20:9] == "T." and moment[-1] == "Z":
+    # The dash at 7 tells months from weeks: `2026-W01-1T…` is as long.
+    if isinstance(moment, str) and len(moment) == LENGTH and moment[7] + moment[10:20:9] + moment[-1] == "-T.Z":
         return moment
     if instant.tzinfo is None:
         raise ValueError(f"the timestamp `{moment}` has no offset from UTC; end it with `Z`, or use an aware datetime")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -181,3 +183,22 @@ def test_two_publishers_on_one_sqlite_file(backplane: Backplane, sqlite_document
     assert [ran.code for ran in runs] == [0, 0]
     with sqlite3.connect(tmp_path / "events.db") as database:
         assert database.execute('SELECT COUNT(*) FROM "ExperimentEvents"').fetchone() == (10_000,)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+@pytest.mark.parametrize("arguments", [("schema", "document"), ("--help",), ("plan", "{document}")])
+def test_a_full_disk_behind_standard_output(sqlite_document: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """One line, also where the text is short and was only to be written when the program ends."""
+    words = [word.format(document=sqlite_document) for word in arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "backplane_compiler", *words],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.stderr == "error: standard output cannot be written: No space left on device\n"
+    assert done.returncode == 1

@@ -194,19 +194,24 @@ def test_publish_reads_json_lines_and_prints_the_ledger(
         '{"eventType": "outcom", "experimentName": "e", "subjectId": "u", "metric": "m"}',
         '{"eventType": "Outcome", "experimentName": "e", "subjectId": "u", "metric": "m", "value": 1.5}',
         '{"eventType": "Outcome", "experimentName": "e", "subjectId": "u", "metric": "m", "valeu": 1.5}',
+        '{"eventType": "Outcome", "attributes": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"eventType": "Outcome", "\\u001b[2J": 1}',
     ]
+    lines.append(lines[3])
     ran = backplane("publish", "build/runtime.json", stdin="\n".join(lines))
     assert ran.code == 1
     assert "standard input:2:" in ran.err
     assert "standard input:3: `eventType` must be one of exposure" in ran.err
     assert "standard input:5: `outcome` has no field `valeu`; did you mean `value`?" in ran.err
+    assert "standard input:6: is nested too deep" in ran.err
+    assert "standard input:7: `outcome` has no field `\\x1b[2J`" in ran.err
     ledger = json.loads(ran.out)
-    assert ledger["total"]["acknowledged"] == 2
+    assert ledger["total"]["acknowledged"] == 3
     assert ledger["byBackplane"]["sqlite"] == {
-        "taken": 2, "inFlight": 0, "acknowledged": 2, "duplicates": 0, "dropped": 0,
+        "taken": 3, "inFlight": 0, "acknowledged": 3, "duplicates": 0, "dropped": 0,
     }  # fmt: skip
     with sqlite3.connect(tmp_path / "events.db") as database:
-        assert database.execute('SELECT COUNT(*) FROM "ExperimentEvents"').fetchone() == (2,)
+        assert database.execute('SELECT COUNT(*) FROM "ExperimentEvents"').fetchone() == (3,)
 
 
 def test_publish_repeats_what_the_server_said(backplane: Backplane, tmp_path: Path) -> None:

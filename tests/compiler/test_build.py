@@ -14,7 +14,7 @@ import pytest
 
 from backplane_compiler.build import BuildError, write_build
 from backplane_compiler.render import Artifact, manifest
-from backplane_compiler.render.manifest import listed_files
+from backplane_compiler.render.manifest import listed_files, manifest_of
 
 Files = dict[str, Artifact | bytes]
 
@@ -90,7 +90,14 @@ def test_a_file_of_somebody_else_is_never_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b'{"name": "My web app"}', b"[]", b"\xff", b'{"format": "experiment-backplane/manifest"}']
+    "content",
+    [
+        b'{"name": "My web app"}',
+        b"[]",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"format": "experiment-backplane/manifest"}',
+    ],
 )
 def test_a_manifest_of_somebody_else_is_left_alone(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "manifest.json").write_bytes(content)
@@ -110,6 +117,16 @@ def test_a_manifest_cannot_make_us_remove_what_is_outside(tmp_path: Path) -> Non
     (directory / "manifest.json").write_bytes(manifest(forged | plain(FIRST), source_digest="", compiler_version=""))
     assert write_build(directory, FIRST).removed == ()
     assert (outside / "kept.txt").read_text() == "kept"
+
+
+def test_names_that_no_file_can_have_are_passed_over(tmp_path: Path) -> None:
+    """A manifest that was changed by hand is repaired, whatever it lists."""
+    write_build(tmp_path, FIRST)
+    listed = listed_files((tmp_path / "manifest.json").read_bytes())
+    forged = manifest_of(listed | {"a\0b": "", "x" * 300: "", ".": ""}, source_digest="", compiler_version="")
+    (tmp_path / "manifest.json").write_bytes(forged.replace(b"x" * 300, b"\\ud800"))
+    write_build(tmp_path, FIRST)
+    assert on_disk(tmp_path) == plain(FIRST)
 
 
 def test_a_path_out_of_the_directory_or_no_manifest_is_a_mistake_of_the_caller(tmp_path: Path) -> None:

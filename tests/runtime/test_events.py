@@ -178,7 +178,9 @@ def test_null_and_huge_integers_are_json() -> None:
     assert payload_of(event)["attributes"] == {"none": None, "huge": 10**30}
 
 
-@pytest.mark.parametrize("given", ["2026-01-31 10:00:00.000000Z", "2026-01-31x10:00:00.000000Z"])
+@pytest.mark.parametrize(
+    "given", ["2026-01-31 10:00:00.000000Z", "2026-01-31x10:00:00.000000Z", "2026-W05-6T10:00:00.000000Z"]
+)
 def test_a_timestamp_of_the_right_length_is_no_shortcut(given: str) -> None:
     """Python takes any separator between date and time, RFC 3339 and this project one."""
     assert timestamps.canonical(given) == "2026-01-31T10:00:00.000000Z"

@@ -5,6 +5,7 @@ A command's module is imported when it is called, so that `--help` answers at on
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ COMMANDS = {
     "health": ("health", "Ask every server of a runtime config how it is."),
     "schema": ("schema", "Print a JSON Schema."),
 }
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Exit(IntEnum):
@@ -95,6 +99,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code; no traceback reaches the user without `--verbose`."""
     try:
         code: int | None = backplane.main(args=list(arguments), prog_name="backplane", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here it can be said that the disk is full, at exit no more
     except (Exception, KeyboardInterrupt) as error:
         if "--verbose" in arguments and _is_bug(error):
             raise
@@ -103,7 +109,14 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _is_bug(error: BaseException) -> bool:
-    return not isinstance(error, (click.ClickException, click.Abort, Failure, KeyboardInterrupt, BrokenPipeError))
+    return not _is_full(error) and not isinstance(
+        error, (click.ClickException, click.Abort, Failure, KeyboardInterrupt, BrokenPipeError)
+    )
+
+
+def _is_full(error: BaseException) -> bool:
+    """Say whether *error* comes from a standard output that takes no more; errors of files have a name."""
+    return isinstance(error, OSError) and error.filename is None and error.errno in _FULL
 
 
 def _explain_end(error: BaseException) -> int:
@@ -122,6 +135,9 @@ def _explain_end(error: BaseException) -> int:
             return Exit.INTERRUPTED
         case BrokenPipeError():
             _silence_stdout()
+        case OSError() if _is_full(error):
+            _silence_stdout()
+            complain(f"standard output cannot be written: {error.strerror}")
         case _:
             complain(
                 f"unexpected {type(error).__name__}; this is a bug in backplane",
@@ -136,5 +152,5 @@ def _in_our_style(message: str) -> str:
 
 
 def _silence_stdout() -> None:
-    # The reader has gone; without this the interpreter complains once more when it flushes at exit.
+    # The reader has gone, or the disk is full; without this the interpreter complains once more when it flushes at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

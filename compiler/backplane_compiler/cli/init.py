@@ -59,4 +59,4 @@ def _write(folder: Path, kind: str) -> None:
             with (folder / name).open("x", encoding="utf-8") as file:
                 file.write(starter.read_text(encoding="utf-8"))
     except OSError as error:
-        raise Failure(f"{error.filename}: cannot be written: {error.strerror}") from error
+        raise Failure(f"{error.filename or folder}: cannot be written: {error.strerror}") from error

@@ -16,6 +16,7 @@ from backplane_compiler.cli.options import Choices, output_options
 from backplane_compiler.cli.output import Failure, complain, emit, tell
 from backplane_compiler.cli.plane import HeldNotes, opened
 from backplane_compiler.diagnostics.suggest import nearest
+from backplane_compiler.plan.values import escaped
 from backplane_runtime import DataPlane, Status
 from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
 
@@ -144,7 +145,9 @@ def _events(lines: BinaryIO, reading: _Reading) -> Iterator[Event]:
             try:
                 yield _event(line)
             except (msgspec.DecodeError, ValueError) as error:
-                reading.complain(str(error))
+                reading.complain(escaped(str(error)))
+            except RecursionError:
+                reading.complain("is nested too deep")
 
 
 def _event(line: bytes) -> Event:

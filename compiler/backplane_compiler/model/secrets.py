@@ -11,53 +11,15 @@ from collections.abc import Iterator
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import unquote, unquote_plus
 
 from backplane_compiler.diagnostics import Diagnostic, Severity
+from backplane_compiler.model.secret_forms import Found, is_secret_key, secrets_in_text, secrets_of
 from backplane_compiler.source import Entry, Mapping, Node, Path, Scalar, Sequence, dotted
-from backplane_compiler.source.references import Literal, Reference, parse_references
+from backplane_compiler.source.references import Reference, parse_references
 
 _SECTION: Final = "dataPlane"
 _REFERENCE_KEY: Final = "keyref"
 _MASK: Final = "***"
-# Options and headers whose whole value is a secret.
-_SECRET_KEY = re.compile(
-    r"pass?w(or)?d|pwd|secret|passphrase|private[-_.]?key|api[-_.]?key|access[-_.]?key|token$|authorization|cookie"
-    r"|x-honeycomb-team|lightstep-access|jaas\.config|ssl\.key\.pem|ssl\.keystore\.key|^keyref$",
-    re.IGNORECASE,
-)
-_NOT_SECRET_KEY = re.compile(r"endpoint|_url|\.url|file$|location$", re.IGNORECASE)
-# A secret inside a connection string: `key=value`, the value bare, in quotes (ADO.NET) or in braces (ODBC).
-_FIELD = re.compile(
-    r"(?:^|;)\s*(?P<key>password|pwd|sharedaccesskey|sharedaccesssignature|access ?token)\s*=\s*"
-    r"(?:\"(?P<double>(?:[^\"]|\"\")*)\"|'(?P<single>(?:[^']|'')*)'|\{(?P<brace>(?:[^}]|\}\})*)\}|(?P<bare>[^;]*))",
-    re.IGNORECASE,
-)
-# `scheme://user:secret@host`, and `?password=secret` (libpq and SQLAlchemy take both).
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_REFERENCE = r"\$\{[^}]*\}"  # one character of a URL, whatever it is written with
-_USER = re.compile(rf"(?:{_REFERENCE}|[^/?#@:])*+:(?P<url>(?:{_REFERENCE}|[^/?#])*)@")
-# The same with a `/`, `?` or `#` that should be percent-encoded: no port, so a password.
-_STRAY_USER = re.compile(rf"(?:{_REFERENCE}|[^/?#@:])*+:(?!(?:{_REFERENCE}|\d*)(?:[/?#]|$))(?P<url>.*)@", re.DOTALL)
-_PARAMETER = re.compile(r"[?&](?P<key>[^=&#]+)=(?P<parameter>[^&#]*)")
-_SECRET_PARAMETER = re.compile(
-    r"password|pwd|passwd|sslpassword|(access|auth|refresh)?[-_]?token|api[-_]?key|(client[-_]?)?secret|sig",
-    re.IGNORECASE,
-)
-# A connection string in a parameter of a URL (SQLAlchemy's `odbc_connect`), percent-encoded.
-_ENCODED_FIELD = re.compile(r"(?:^|;)\s*(?:password|pwd)\s*=", re.IGNORECASE)
-# libpq's `host=h password=secret`: fields with spaces between.
-_LIBPQ = re.compile(r"\s*\w+\s*=\s*(?:'(?:[^'\\]|\\.)*'|\S*)(?:\s+\w+\s*=|\s*$)")
-_LIBPQ_FIELD = re.compile(
-    r"(?:^|\s)(?P<key>password|sslpassword)\s*=\s*(?:'(?P<single>(?:[^'\\]|\\.)*)'|(?P<bare>[^\s']\S*))", re.IGNORECASE
-)
-# Words of the header `Authorization` before the secret itself.
-_SCHEME_WORD = re.compile(r"\s*(?:bearer|basic|token|apikey)?\s*", re.IGNORECASE)
-# For text that is no document: `key: value`, and everything that may be a connection.
-_LINE = re.compile(
-    r"(?P<key>[\w.-]+)[\"']?[ \t]*:[ \t]*(?:[!&]\S*[ \t]+)?(?P<value>\"[^\"\n]*|'[^'\n]*|[^\s,{}\[\]][^\n,}]*)"
-)
-_CONNECTION = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"']+|[^\s\"':][^\n\"':]*=[^\n\"']*", re.IGNORECASE)
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -74,15 +36,6 @@ class Hidden:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A secret: where it stands in its scalar, and what it is called there (`Password`)."""
-
-    start: int
-    end: int
-    key: str
-
-
 def hide_secrets(tree: Node) -> Hidden:
     """Return *tree* with every secret of its data plane that stands in clear replaced by `${env:NAME}`.
 
@@ -91,14 +44,6 @@ def hide_secrets(tree: Node) -> Hidden:
     hider = _Hider()
     safe = hider.node(tree, (), "")
     return Hidden(safe, dict(sorted(hider.secrets.items())), frozenset(hider.texts), tuple(hider.diagnostics))
-
-
-def secrets_in_source(text: str) -> frozenset[str]:
-    """Return what looks like a secret in a *text* that could not be read as a document, for the masking of what is shown."""
-    found = {match["value"].strip("\"' \t\r") for match in _LINE.finditer(text) if _is_secret_key(match["key"])}
-    for word in _CONNECTION.findall(text):
-        found |= {word[secret.start : secret.end] for secret in _secrets_in_text(word)}
-    return frozenset(found - {""})
 
 
 class _Hider:
@@ -173,77 +118,30 @@ def _owner(node: Mapping) -> str:
     return ""
 
 
-def _secrets_in(node: Scalar, key: str) -> Iterator[_Found]:
-    if node.value is None or isinstance(node.value, bool):
-        return
-    if _is_secret_key(key):
-        yield from _clear_parts(str(node.value), 0, key)
-    elif isinstance(node.value, str):
-        yield from sorted(_secrets_in_text(node.value), key=lambda found: found.start)
+def _secrets_in(node: Scalar, key: str) -> Iterator[Found]:
+    if isinstance(node.value, str) or (
+        node.value is not None and not isinstance(node.value, bool) and is_secret_key(key)
+    ):
+        yield from secrets_of(str(node.value), key)
 
 
 def _key(path: Path) -> str:
     """Return the option's name: of what stands in a list or a mapping under a secret option, that of the option."""
     names = [element for element in path if isinstance(element, str)]
-    return next((name for name in reversed(names) if _is_secret_key(name)), names[-1] if names else "")
-
-
-def _is_secret_key(key: str) -> bool:
-    return bool(_SECRET_KEY.search(key)) and not _NOT_SECRET_KEY.search(key)
-
-
-def _clear_parts(text: str, offset: int, key: str) -> Iterator[_Found]:
-    """Yield what of a secret *text* is not a reference: all of it, or what is written beside references."""
-    if "${" not in text.replace("$${", ""):
-        if _is_clear(text):
-            yield _Found(offset, offset + len(text), key)
-        return
-    for part in parse_references(text):
-        if isinstance(part, Literal) and _is_clear(part.text) and not _SCHEME_WORD.fullmatch(part.text):
-            yield _Found(offset + part.start, offset + part.end, key)
+    return next((name for name in reversed(names) if is_secret_key(name)), names[-1] if names else "")
 
 
 def _is_secret_default(text: str, part: Reference, key: str) -> bool:
     """Say whether the default of *part* would be a secret if it stood in the place of the reference."""
     default = part.default or ""
-    if _is_secret_key(key) or any(_secrets_in_text(default)):
+    if is_secret_key(key) or any(secrets_in_text(default)):
         return True
     filled = f"{text[: part.start]}{default}{text[part.end :]}"
     end = part.start + len(default)
-    return any(part.start < found.end and found.start < end for found in _secrets_in_text(filled))
+    return any(part.start < found.end and found.start < end for found in secrets_in_text(filled))
 
 
-def _secrets_in_text(text: str) -> Iterator[_Found]:
-    """Yield the secrets of a connection string or a URL; other text has none of these forms."""
-    if scheme := _SCHEME.match(text):
-        user = _USER.match(text, scheme.end()) or _STRAY_USER.match(text, scheme.end())
-        if user:
-            yield from _group(user, "url", "password")
-        for parameter in _PARAMETER.finditer(text, user.end() if user else 0):
-            key = unquote(parameter["key"]).strip()
-            if _SECRET_PARAMETER.fullmatch(key) or _ENCODED_FIELD.search(unquote_plus(parameter["parameter"])):
-                yield from _group(parameter, "parameter", key)
-        return
-    if ";" not in text and _LIBPQ.match(text):
-        for match in _LIBPQ_FIELD.finditer(text):
-            yield from _group(match, "bare" if match["single"] is None else "single", match["key"])
-        return
-    for match in _FIELD.finditer(text) if "=" in text else ():
-        for form in ("double", "single", "brace", "bare"):
-            yield from _group(match, form, match["key"])
-
-
-def _group(match: re.Match[str], name: str, key: str) -> Iterator[_Found]:
-    if match[name] is not None:
-        yield from _clear_parts(match[name], match.start(name), key)
-
-
-def _is_clear(value: str) -> bool:
-    """Say whether a value is more than space, and more than dots that stand for one."""
-    return value.strip(". \t\r\n…") != ""
-
-
-def _in_clear(node: Scalar, path: Path, secret: _Found, name: str) -> Diagnostic:
+def _in_clear(node: Scalar, path: Path, secret: Found, name: str) -> Diagnostic:
     where = f"`{dotted(path)}`"
     what = f"`{secret.key}` in {where}" if str(path[-1]) != secret.key else where
     message = f"{what} holds a secret in clear; `${{env:{name}}}` stands in its place in everything that is written"

@@ -118,7 +118,8 @@ class PostgreSqlProvider:
 
     def _connect(self) -> psycopg.Connection[Any]:
         try:
-            connection = psycopg.connect(**self._options, autocommit=True)
+            # Names are UTF-8 here; in `SQL_ASCII` they would come as bytes.
+            connection = psycopg.connect(**{**self._options, "client_encoding": "UTF8"}, autocommit=True)
         except (psycopg.Error, OSError, UnicodeError) as error:
             # From None: the client's text may hold parts of the URL.
             raise ProviderError(f"{self._label}: {_why_unreachable(error)}", "check `url` in the document") from None

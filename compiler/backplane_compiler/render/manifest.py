@@ -44,7 +44,18 @@ def listed_files(content: bytes) -> dict[str, str]:
     Raises:
         ValueError: if *content* is not a manifest of this format.
     """
-    plain: Any = json.loads(content)
+    try:
+        plain: Any = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
     if not isinstance(plain, dict) or plain.get("format") != FORMAT or not isinstance(plain.get("files"), dict):
         raise ValueError(f"`format` is not `{FORMAT}`")
-    return {str(path): str(value) for path, value in plain["files"].items()}
+    # What no file can be called is not there either; to ask for it would be an error.
+    return {path: str(value) for path, value in plain["files"].items() if _can_exist(path)}
+
+
+def _can_exist(path: str) -> bool:
+    try:
+        return b"\0" not in path.encode()
+    except UnicodeEncodeError:  # half a character
+        return False

@@ -2,6 +2,7 @@
 
 The compiler checks their form and never resolves one. The runtime resolves them with the same grammar:
 NAME is `[A-Za-z_][A-Za-z0-9_]*`; a path and a default are anything up to the first `}`; `$${` is a literal `${`.
+A path with `:-` in it is refused here: whoever writes one means a default, and it would be taken for a part of the name.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from backplane_compiler.source.tree import Mapping, Node, Scalar
 
 _OPENER = re.compile(r"\$?\$\{")
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
-_BODY = re.compile(rf"(?:file:(?P<file>[^}}]+)|(?:env:)?(?P<name>{_NAME})(?::-(?P<default>[^}}]*))?)\}}")
+_BODY = re.compile(rf"(?:file:(?P<file>(?:(?!:-)[^}}])+)|(?:env:)?(?P<name>{_NAME})(?::-(?P<default>[^}}]*))?)\}}")
 
 
 @dataclass(frozen=True, slots=True)

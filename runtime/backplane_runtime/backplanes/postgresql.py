@@ -121,8 +121,7 @@ class PostgreSqlBackplane:
 
     def _is_stored(self, connection: psycopg.Connection, record: Record) -> bool:
         event_id = quoted(column_name("postgresql", "EventId"))
-        query = f"SELECT 1 FROM {qualified_name(self._table)} WHERE {event_id} = %s"  # noqa: S608 - names are quoted
-        query = query.replace("%", "%%").replace("%%s", "%s")
+        query = f"SELECT 1 FROM {self._name()} WHERE {event_id} = %s"  # noqa: S608 - names are quoted
         return connection.execute(query, (record.event_id,)).fetchone() is not None
 
     def _insert_statement(self) -> str:
@@ -131,12 +130,15 @@ class PostgreSqlBackplane:
         arrays = ", ".join(f"%s::text[]::{type_}[]" for type_ in _TYPES)
         event_id = quoted(column_name("postgresql", "EventId"))
         conflict = f"ON CONFLICT ({event_id}) DO NOTHING" if self._settings.enable_idempotency else ""
-        statement = (
-            f"INSERT INTO {qualified_name(self._table)} ({names}) "  # noqa: S608 - names are quoted, values are parameters
+        return (
+            f"INSERT INTO {self._name()} ({names}) "  # noqa: S608 - names are quoted, values are parameters
             f"SELECT {names} FROM unnest({arrays}) WITH ORDINALITY AS batch ({names}, position) ORDER BY position "
             f"{conflict} RETURNING {event_id}"
         )
-        return statement.replace("%s", "\0").replace("%", "%%").replace("\0", "%s")
+
+    def _name(self) -> str:
+        """Return the table's name for a statement with parameters, where a percent sign is written twice."""
+        return qualified_name(self._table).replace("%", "%%")
 
     def _migrate(self, connection: psycopg.Connection) -> None:
         with connection.transaction():
@@ -148,9 +150,9 @@ class PostgreSqlBackplane:
     def _connect(self, connect_seconds: int) -> psycopg.Connection:
         url = resolved(self._settings).url
         try:
-            # What the address says itself wins.
+            # What the address says itself wins, but for the encoding: events are UTF-8, whatever the database prefers.
             options = _CONNECTION | {"connect_timeout": str(connect_seconds)} | conninfo.conninfo_to_dict(url)
-            connection = psycopg.connect(autocommit=True, **options)
+            connection = psycopg.connect(autocommit=True, **options | {"client_encoding": "UTF8"})
         except psycopg.OperationalError as error:
             raise self._unavailable(error) from error
         except psycopg.Error as error:  # psycopg quotes what it cannot parse, and that is a connection string

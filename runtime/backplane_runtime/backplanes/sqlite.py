@@ -88,6 +88,8 @@ class SqliteBackplane:
                 ]
         except (sqlite3.Error, UnavailableError) as error:
             return BackplaneHealth(healthy=False, message=f"{self._settings.path}: {error}")
+        except OSError as error:  # a name that is too long, a circle of links, a folder that one may not enter
+            return BackplaneHealth(healthy=False, message=f"{self._settings.path}: {error.strerror}")
         if not found and not self._settings.auto_migrate:
             return BackplaneHealth(healthy=False, message=self._no_table())
         return BackplaneHealth(healthy=True, message=f"{path}: table {self._table.name}", details={"path": str(path)})

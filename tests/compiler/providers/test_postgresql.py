@@ -227,6 +227,14 @@ def test_how_a_database_spells_names_is_no_difference(
     assert live.plan(wanted()).is_empty
 
 
+def test_the_encoding_that_a_database_prefers_is_none_of_ours(
+    live: Live, postgresql: PostgreSQLServer, postgresql_url: str
+) -> None:
+    postgresql.execute(f"ALTER DATABASE {urlsplit(postgresql_url).path[1:]} SET client_encoding = 'SQL_ASCII'")
+    assert live.apply(live.plan(wanted())).succeeded
+    assert live.plan(wanted()).is_empty
+
+
 def test_a_lock_is_waited_for_and_then_said(live: Live, postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backplane_compiler.providers.postgresql._LOCK_MILLISECONDS", 300)
     live.apply(live.plan(wanted()))

@@ -9,7 +9,9 @@ import pytest
 
 psycopg = pytest.importorskip("psycopg")
 
-from backplane_runtime import DataPlane, Outcome  # noqa: E402 - needs the client
+from psycopg.conninfo import conninfo_to_dict  # noqa: E402 - needs the client
+
+from backplane_runtime import DataPlane, Outcome  # noqa: E402
 from backplane_runtime.backplanes.api import UnavailableError, Verdict  # noqa: E402
 from backplane_runtime.backplanes.postgresql import PostgreSqlBackplane  # noqa: E402
 from backplane_runtime.settings import Plane, PostgreSql  # noqa: E402
@@ -39,13 +41,32 @@ def test_contract(postgresql_url: str, idempotent: bool) -> None:  # noqa: FBT00
     check_backplane_contract(lambda: PostgreSqlBackplane(settings), lambda: list(stored(postgresql_url)))
 
 
-def test_odd_names_are_quoted(postgresql_url: str) -> None:
-    """A percent sign and a quote in a table's name are a name."""
-    settings = PostgreSql(url=postgresql_url, auto_migrate=True, table_name='100% "events"')
+@pytest.mark.parametrize("name", ['100% "events"', "100%s", "%(a)s%%b"])
+def test_odd_names_are_quoted(postgresql_url: str, name: str) -> None:
+    """A percent sign and a quote in a table's name are a name, also where they look like a parameter."""
+    settings = PostgreSql(url=postgresql_url, auto_migrate=True, table_name=name)
     with DataPlane(settings, plane=PATIENT) as plane:
         plane.outcome("e", subject="s", metric="m")
-        assert plane.flush()
-    assert rows(postgresql_url, 'SELECT count(*) FROM "100% ""events"""') == [(1,)]
+        assert plane.flush(), plane.health()
+    quoted = name.replace('"', '""')
+    assert rows(postgresql_url, f'SELECT count(*) FROM "{quoted}"') == [(1,)]  # noqa: S608 - quoted
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_events_are_utf_8_whatever_the_database_prefers(postgresql_url: str, encoding: str) -> None:
+    """Nothing blocks the queue because a client's text cannot be said in an old encoding, and nothing counts as a repeat."""
+    name = conninfo_to_dict(postgresql_url)["dbname"]
+    with psycopg.connect(postgresql_url) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET client_encoding = '{encoding}'")
+    with DataPlane(PostgreSql(url=postgresql_url, auto_migrate=True), plane=PATIENT) as plane:
+        plane.outcome("größe", subject="€ 🙂", metric="m")
+        assert plane.flush(), plane.health()
+        counts = plane.ledger().by_backplane["postgresql"]
+    assert (counts.acknowledged, counts.duplicates) == (1, 0)
+    with psycopg.connect(postgresql_url, client_encoding="UTF8") as connection:
+        found = connection.execute("SELECT payload_json FROM experiment_events").fetchone()
+    assert found is not None
+    assert json.loads(found[0])["subjectId"] == "€ 🙂"
 
 
 def test_nul_in_a_payload_is_stored_and_in_a_column_is_poison(

@@ -167,3 +167,9 @@ def test_a_folder_that_is_not_there_is_not_well(tmp_path: Path) -> None:
         f"sqlite: there is no directory {tmp_path / 'folder'}; make it first",
     )
     plane.close()
+
+
+def test_a_name_that_no_file_can_have_is_said_in_words(tmp_path: Path) -> None:
+    """A health check says what the system said, and not what Python calls it."""
+    plane = DataPlane(Sqlite(path=str(tmp_path / ("x" * 300))))
+    assert "File name too long" in plane.health().message
