@@ -61,7 +61,7 @@ def test_both_halves_come_by_their_entry_points(
     assert backplane("compile", "doc.yaml", "-o", "build", env=installed).code == 0
     line = '{"eventType": "outcome", "experimentName": "e", "subjectId": "u", "metric": "m"}'
     ran = backplane("publish", "build/runtime.json", stdin=line, env=installed)
-    assert json.loads(ran.out)["by_backplane"]["parcel"]["acknowledged"] == 1
+    assert json.loads(ran.out)["byBackplane"]["parcel"]["acknowledged"] == 1
     assert backplane("plan", "doc.yaml", env=installed).code == 0
     assert '"parcel"' in backplane("schema", "document", env=installed).out
     assert "there is no backplane type `Parcel`" in backplane("check", "doc.yaml").err
