@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from backplane_runtime.admission import enabled_types
 from backplane_runtime.backplanes.api import BackplaneError
@@ -19,8 +20,7 @@ from backplane_runtime.settings import Composite, Member, Plane, Settings, Setti
 Redact = Callable[[Event], dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assembly:
+class Assembly(msgspec.Struct, frozen=True, kw_only=True):
     """All parts of a data plane; nothing of it is open."""
 
     plane: Plane

@@ -8,7 +8,6 @@ Rules of the format "experiment-backplane/runtime":
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from pathlib import Path
@@ -78,6 +77,8 @@ def canonical_bytes(plain: Any) -> bytes:
 
 def digest_of(plain: dict[str, Any]) -> str:
     """Return `sha256:…` over the canonical bytes of *plain* without its own `digest`."""
+    import hashlib  # noqa: PLC0415 - 2 ms, and who has settings of its own needs it not
+
     unsigned = {key: value for key, value in plain.items() if key != "digest"}
     return "sha256:" + hashlib.sha256(canonical_bytes(unsigned)).hexdigest()
 

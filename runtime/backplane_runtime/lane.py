@@ -14,7 +14,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from backplane_runtime.backplanes.api import Backplane, Rejected, UnavailableError, Verdict
 from backplane_runtime.events import EventType
@@ -27,8 +28,7 @@ BATCH_BYTES = 16 << 20  # servers refuse what is much larger: PostgreSQL a messa
 _SLICE = 64  # entries settled under one hold of the lock, so that a publisher never waits for a whole batch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneOptions:
+class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a lane is made of; `make` builds the backplane and opens nothing. `interval` is in seconds."""
 
     name: str

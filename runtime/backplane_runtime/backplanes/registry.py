@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from backplane_runtime import settings as options
 from backplane_runtime.backplanes.api import Backplane, BackplaneError
@@ -20,8 +21,7 @@ ENTRY_POINT_GROUP = "backplane.backplanes"
 Maker = Callable[..., Backplane]  # called as `Registration` says
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(msgspec.Struct, frozen=True, kw_only=True):
     """A client library that a backplane needs: what is imported, what is installed, and our extra that brings it."""
 
     module: str
@@ -29,8 +29,7 @@ class Client:
     extra: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """One type of backplane; `make` is a class, or `module:name` to be imported when it is needed.
 
     It is called with the settings, and where `wants_events` is set also with `events=`, the types that it will be sent.

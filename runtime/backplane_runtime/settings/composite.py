@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from backplane_runtime.events import EventType
 from backplane_runtime.settings.base import Refusal, Settings, SettingsError
@@ -11,8 +12,7 @@ from backplane_runtime.settings.base import Refusal, Settings, SettingsError
 ALL_EVENTS = tuple(EventType)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(msgspec.Struct, frozen=True, kw_only=True):
     """One backplane of a composite: its name, its settings, and the event types that it takes."""
 
     name: str
@@ -20,8 +20,7 @@ class Member:
     events: tuple[EventType, ...] = ALL_EVENTS
 
 
-@dataclass(frozen=True, slots=True)
-class Composite:
+class Composite(msgspec.Struct, frozen=True):
     """Publish to several backplanes.
 
     Raises:
