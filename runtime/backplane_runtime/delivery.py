@@ -43,10 +43,11 @@ class Delivery:
             self._hand_out(entry)
             if entry.lost or entry.status is Status.DROPPED:
                 self._say_dropped()
-        except Exception:
+        except Exception as error:
             # A signal handler raised in between: an event that is on its way stays, and must not be counted again.
             if entry.status is None and not entry.pending:
                 raise
+            self._notices.warn("torn", f"`publish` kept its event and a {type(error).__name__} raised meanwhile", error)
         return self._ledger.enter(entry)
 
     def _hand_out(self, entry: Entry) -> None:

@@ -41,8 +41,8 @@ def _publish_torn(plane: DataPlane, times: int) -> None:
             seen += 1
 
 
-def test_a_signal_handler_that_raises_upsets_no_count() -> None:
-    """An event that a backplane gets is counted once, and nothing is ever less than none in flight."""
+def test_a_signal_handler_that_raises_upsets_no_count(caplog: pytest.LogCaptureFixture) -> None:
+    """An event that a backplane gets is counted once, nothing is ever less than none in flight, and the log says it."""
     plane = DataPlane(InMemory(capacity=10_000_000), plane=Plane(max_queue_size=10_000_000, flush_interval_ms=1))
     backplane = plane.backplane("inMemory")
     assert isinstance(backplane, InMemoryBackplane)
@@ -57,6 +57,7 @@ def test_a_signal_handler_that_raises_upsets_no_count() -> None:
     assert total.in_flight == of_backplane.in_flight == 0
     assert total.published == total.accounted
     assert total.acknowledged == of_backplane.acknowledged == len(backplane.records)
+    assert "_OverTimeError" in caplog.text
     plane.close()
 
 
