@@ -28,8 +28,9 @@ class StopWish:
 def stop_on_interrupt(answer: Callable[[], None]) -> Iterator[StopWish]:
     """Yield a wish that Ctrl-C expresses, in place of `KeyboardInterrupt`.
 
-    *answer* is called at once, in the signal handler: what runs may take long. A second Ctrl-C raises `KeyboardInterrupt` at once, for somebody who would rather not wait. Outside of the main
-    thread, where Python lets nobody handle signals, the wish is only expressed by `ask`.
+    *answer* is called at once, in the signal handler: what runs may take long. A second Ctrl-C raises
+    `KeyboardInterrupt` at once, for somebody who would rather not wait. Outside of the main thread, where Python lets
+    nobody handle signals, the wish is only expressed by `ask`.
     """
     wish = StopWish()
 
