@@ -71,9 +71,11 @@ class PiiRedaction(Settings, frozen=True, kw_only=True):
 
 def _no_path(path: str) -> str | None:
     """Return why *path* cannot be redacted: a path that leads nowhere would publish what should be hidden."""
-    first, _, rest = path.partition(".")
+    first, *rest = path.split(".")
     if first not in {field.encode_name for event in EVENTS.values() for field in msgspec.structs.fields(event)}:
         return f"leads nowhere: no event has a field `{first}`"
+    if "" in rest:
+        return "leads nowhere: a name between its dots is empty"
     if first in _NESTED:
         return None if rest else f"is an object; name fields in it, such as `{path}.email`"
     return "cannot be redacted" if first in _UNTOUCHABLE or rest else None
