@@ -50,13 +50,12 @@ _SECRET_PARAMETER = re.compile(
 _ENCODED_FIELD = re.compile(r"(?:^|;)\s*(?:password|pwd)\s*=", re.IGNORECASE)
 # Words of the header `Authorization` before the secret itself.
 _SCHEME_WORD = re.compile(r"\s*(?:bearer|basic|token|apikey)?\s*", re.IGNORECASE)
-# For text that is no document: `key: value`, `key=value` anywhere, and URLs. Bounded, so that no text takes long.
-_LINE = re.compile(
-    r"(?<![\w.-])(?P<key>[\w.-]+)[\"']?[ \t]*:(?=[ \t\[]*(?P<value>"
-    r"\"(?:[^\"\\\n]|\\.){0,999}|'[^'\n]{0,999}|[^\s,{}\[\]\"'][^\n,}\]]{0,999}))"
-)
+# For text that is no document: `key: value`, `key=value` anywhere, and URLs. No character of a value is read twice, so
+# that no text takes long.
+_KEY = re.compile(r"(?<![\w.-])(?P<key>[\w.-]+)[\"']?[ \t]*:[ \t\[]*")
+_VALUE = re.compile(r"\"(?:[^\"\\\n]|\\.)*|'[^'\n]*|[^\s,{}\[\]\"'][^\n,}\]]*")
 _ANYWHERE = re.compile(
-    rf"(?<!\w){_FIELD_KEY}\s{{0,9}}=\s{{0,9}}(?P<value>\"[^\"\n]{{0,999}}|'[^'\n]{{0,999}}|(?P<word>[^;\s\"']{{1,999}})[^;\n\"']{{0,99}})",
+    rf"(?<!\w){_FIELD_KEY}\s{{0,9}}=\s{{0,9}}(?P<value>\"[^\"\n]*|'[^'\n]*|(?P<word>[^;\s\"']+)[^;\n\"']*)",
     re.IGNORECASE,
 )
 _PROPERTY = re.compile(r"[&*!]+")  # what looks like a YAML anchor, alias or tag may be how the secret begins
@@ -143,13 +142,22 @@ def secrets_in_source(text: str) -> frozenset[str]:
     A document that cannot be read has nothing else, and of one that can, much is not looked at: comments, other sections,
     environments that were not chosen, the second of two equal keys.
     """
-    found = {match["value"] for match in _LINE.finditer(text) if is_secret_key(match["key"])}
+    found = set(_values_of_secret_keys(text))
     for match in _ANYWHERE.finditer(text):
         found |= {match["value"], match["word"] or ""}
     for line in text.splitlines():
         found |= {line[start:end] for start, end, _ in _url_values(line)}
     found |= {match[0] for match in _PRIVATE_KEY.finditer(text)}
     return frozenset(guess for value in found for guess in _guesses(value.strip("\"' \t\r\n")))
+
+
+def _values_of_secret_keys(text: str) -> Iterator[str]:
+    position = 0
+    while key := _KEY.search(text, position):
+        value = _VALUE.match(text, key.end()) if is_secret_key(key["key"]) else None
+        position = (value or key).end()
+        if value:
+            yield value[0]
 
 
 def _guesses(value: str) -> Iterator[str]:

@@ -292,7 +292,35 @@ def test_no_diagnostic_shows_what_else_is_on_its_line(text: str, tmp_path: Path)
         assert "geheim77" not in render(found.diagnostics, secrets=found.secrets)
 
 
-@pytest.mark.parametrize("stuff", ["x", "QUJD", "xx ", "x: ", "password={", "//a:b", "a=", "&a:", "${a", "password=x "])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: 'Server=s;Password={}', y: [\n",
+        "x: Server=s;Password={}, y: [\n",
+        "x: Server=s;Password='{}', y: [\n",
+        "token: {}, y: [\n",
+        "token: '{}', y: [\n",
+        'token: "{}", y: [\n',
+        "other: {{ token: {} }}\n",
+    ],
+)
+def test_a_long_secret_is_masked_to_its_end(text: str, tmp_path: Path) -> None:
+    """A signed token has thousands of characters."""
+    secret = "".join(f"{number:04d}" for number in range(2000))
+    path = tmp_path / "d.yaml"
+    path.write_text(text.format(secret), encoding="utf-8")
+    found = compile_file(path)
+    assert has_errors(found.diagnostics)
+    for render in (render_text, render_concise, render_sarif, render_github):
+        shown = render(found.diagnostics, secrets=found.secrets)
+        assert not any(f"{number:04d}{number + 1:04d}" in shown for number in range(1999))
+    assert any(secret in one for one in found.secrets)
+
+
+@pytest.mark.parametrize(
+    "stuff",
+    ["x", "QUJD", "password: ", "token: 'a', ", "xx ", "x: ", "password={", "//a:b", "a=", "&a:", "${a", "password=x "],
+)
 @pytest.mark.parametrize("frame", ["a: {}\n b: [\n", "dataPlane: { backplane: '{}' }\n"])
 def test_looking_for_secrets_takes_no_time(stuff: str, frame: str, tmp_path: Path) -> None:
     """Nor does a long line in a document that cannot be read: it was searched from each of its characters anew."""
