@@ -41,7 +41,7 @@ class Delivery:
         entry = Entry(record)
         try:
             self._hand_out(entry)
-            if entry.lost or entry.status is Status.DROPPED:
+            if entry.lost:
                 self._say_dropped()
         except Exception as error:
             # A signal handler raised in between: an event that is on its way stays, and must not be counted again.
@@ -52,15 +52,19 @@ class Delivery:
 
     def _hand_out(self, entry: Entry) -> None:
         takers = self._takers[entry.record.event_type]
+        wanted = len(takers)
         with self._ledger.lock:
             if self._blocks:
                 self._ledger.changed.wait_for(
                     lambda: self._closed or all(lane.has_room for lane in takers), BLOCK_SECONDS
                 )
-            if not self._closed:
-                self._start()
-                for lane in takers:
-                    lane.put(entry)
+            try:
+                if not self._closed:
+                    self._start()
+                    for lane in takers:
+                        lane.put(entry)
+            finally:  # also where a signal handler raised between two lanes: the second will never have it
+                entry.lost = entry.pending < wanted
             self._ledger.enter(entry)
 
     def flush(self, timeout: float) -> bool:

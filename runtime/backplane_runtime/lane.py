@@ -80,7 +80,6 @@ class Lane:
         self._counts["taken"] += 1
         if not self.has_room:
             self._counts["dropped"] += 1
-            entry.lost = True
             return
         now, waiting = time.monotonic(), len(self._queue) + 1
         if waiting == 1:

@@ -13,7 +13,7 @@ import pytest
 from backplane_runtime import DataPlane, Outcome
 from backplane_runtime.backplanes.in_memory import InMemoryBackplane
 from backplane_runtime.ledger import Entry
-from backplane_runtime.settings import InMemory, Plane
+from backplane_runtime.settings import Composite, InMemory, Member, Plane
 
 pytestmark = pytest.mark.runtime_only
 
@@ -58,6 +58,27 @@ def test_a_signal_handler_that_raises_upsets_no_count(caplog: pytest.LogCaptureF
     assert total.published == total.accounted
     assert total.acknowledged == of_backplane.acknowledged == len(backplane.records)
     assert "_OverTimeError" in caplog.text
+    plane.close()
+
+
+class _Torn(deque[Entry]):
+    """A queue in which a signal handler raises right after an event was appended."""
+
+    def append(self, entry: Entry, /) -> None:
+        super().append(entry)
+        raise _OverTimeError
+
+
+def test_an_event_that_a_second_backplane_never_got_is_not_acknowledged() -> None:
+    """A handler raised between the two: one has the event, the other will never have it, and the count says so."""
+    members = [Member(name=name, settings=InMemory()) for name in ("first", "second")]
+    plane = DataPlane(Composite(members))
+    plane._delivery.lanes[0]._queue = _Torn()
+    plane.outcome("checkout", subject="u", metric="m")
+    assert plane.flush()
+    ledger = plane.ledger()
+    assert (ledger.by_backplane["first"].acknowledged, ledger.by_backplane["second"].taken) == (1, 0)
+    assert (ledger.total.published, ledger.total.acknowledged, ledger.total.dropped) == (1, 0, 1)
     plane.close()
 
 
