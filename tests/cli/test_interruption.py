@@ -51,6 +51,33 @@ def test_ctrl_c_is_answered_at_once_and_a_second_one_does_not_wait(
     assert backplane("plan", "doc.yaml").code == 0
 
 
+def test_ctrl_c_that_nobody_hears_of_tears_nothing(backplane: Backplane, postgresql_url: str, tmp_path: Path) -> None:
+    """It also ends a `tee` behind standard error; the running call is finished, and reported, all the same."""
+    options = {"url": postgresql_url, "tableName": "events"}
+    document = {"dataPlane": {"backplane": {"type": "postgresql", "options": options}}}
+    (tmp_path / "doc.yaml").write_text(json.dumps(document), encoding="utf-8")
+    with psycopg.connect(postgresql_url) as other:
+        other.execute("CREATE TABLE events (x int)")
+        with subprocess.Popen(
+            [sys.executable, "-m", "backplane_compiler", "apply", "doc.yaml", "--yes"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            _wait_for_the_lock(other)
+            assert process.stderr is not None
+            process.stderr.close()
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.5)  # the handler has run by then, while the call still waits
+            other.rollback()
+            assert process.stdout is not None
+            out = process.stdout.read()
+            assert process.wait(10) == 130
+    assert out.splitlines()[-2:] == ["1 done, 3 not done", "interrupted; run it again to continue"]
+    assert backplane("apply", "doc.yaml", "--yes").code == 0
+
+
 def _wait_for_the_lock(other: psycopg.Connection[tuple[object, ...]]) -> None:
     deadline = time.monotonic() + 10
     while not other.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():

@@ -6,11 +6,14 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 
 from backplane_compiler.apply_report import ApplyReport, Event, Fate, OnEvent, StepDone, StepFailed, StepStarted
 from backplane_compiler.cli.output import emit, tell
 from backplane_compiler.plan.plan import Plan
 from backplane_compiler.plan.values import escaped
+
+_STANDARD_ERROR = 2
 
 
 def progress_for(view: str, plan: Plan) -> OnEvent:
@@ -24,7 +27,8 @@ def progress_for(view: str, plan: Plan) -> OnEvent:
 
 def say_stopping() -> None:
     """Answer Ctrl-C; safe in a signal handler, which may come in the middle of a line that `tell` writes."""
-    os.write(sys.stderr.fileno(), b"stopping after the running call; Ctrl-C again does not wait for it\n")
+    with suppress(OSError):  # nobody listens: the same key ended a `tee`. Raised here, it would tear the running call
+        os.write(_STANDARD_ERROR, b"stopping after the running call; Ctrl-C again does not wait for it\n")
 
 
 def outcome_text(report: ApplyReport, view: str) -> str:
