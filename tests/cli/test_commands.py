@@ -230,6 +230,21 @@ def test_publish_repeats_what_the_server_said(backplane: Backplane, tmp_path: Pa
     assert "EventId" in last
 
 
+def test_publish_gives_every_reason(backplane: Backplane, tmp_path: Path) -> None:
+    """That the server takes nothing does not explain why an event never reached it."""
+    (tmp_path / "doc.yaml").write_text(
+        "dataPlane: {backplane: {type: sqlite, options: {path: no/events.db}}}\n", encoding="utf-8"
+    )
+    backplane("compile", "doc.yaml", "-o", "build")
+    fields = '"experimentName": "e", "subjectId": "u", "metric": "m"'
+    lines = [f'{{"eventType": "outcome", {fields}{more}}}' for more in ("", ', "timestamp": "yesterday"')]
+    ran = backplane("publish", "build/runtime.json", "--timeout", "0.3", stdin="\n".join(lines))
+    assert ran.code == 1
+    assert "standard input:2: was dropped" in ran.err
+    assert "yesterday" in ran.err
+    assert ran.err.splitlines()[-1].startswith("error: not every event was delivered: sqlite: ")
+
+
 def test_publish_prints_no_ledger_where_there_is_nothing_to_read(backplane: Backplane, sqlite_document: str) -> None:
     """The error stands alone, not below 60 lines of noughts."""
     backplane("compile", sqlite_document, "-o", "build")

@@ -82,11 +82,12 @@ def command(config: str, path: str, timeout: float, choices: Choices) -> int:
             if not _publish(plane, lines, reading, timeout):
                 reason = _reason(plane, timeout)
         finally:
+            lost = plane.ledger().total.dropped  # so far, for reasons of their own
             # Also on Ctrl-C, which must answer within a second or so: close waits for `closeTimeoutMs` at most.
             plane.close()
             ledger = plane.ledger()
             emit(msgspec.json.format(msgspec.json.encode(ledger), indent=2).decode())
-            if log is not None and reason is None:  # a reason says all that the notes would
+            if log is not None and (reason is None or lost):  # otherwise the reason says all that the notes would
                 for note in log.notes:
                     tell(note)
     if reason is not None:
