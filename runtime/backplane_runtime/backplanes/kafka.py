@@ -74,6 +74,7 @@ class KafkaBackplane:
             self.close(0)
         if all(verdict is Verdict.RETRY for verdict in verdicts):
             raise UnavailableError(self._complaint or self._why_silent())
+        self._complaint = None  # whatever it was about, it is over
         return verdicts
 
     def health(self, timeout: float) -> BackplaneHealth:
@@ -88,7 +89,8 @@ class KafkaBackplane:
         missing = sorted({self._settings.topic_for(kind) for kind in self._events} - metadata.topics.keys())
         details = {"brokers": len(metadata.brokers), "clusterId": metadata.cluster_id, "missingTopics": missing}
         if missing:
-            return BackplaneHealth(healthy=False, message=_missing(missing), details=details)
+            message = f"missing topics: {', '.join(missing)}; run `backplane apply`"
+            return BackplaneHealth(healthy=False, message=message, details=details)
         count = len(metadata.brokers)
         return BackplaneHealth(healthy=True, message="1 broker" if count == 1 else f"{count} brokers", details=details)
 
@@ -209,10 +211,6 @@ def _callbacks(complain: Any) -> dict[str, Any]:
             complain(error)
 
     return {"error_cb": hear, "log_level": 2}
-
-
-def _missing(topics: Sequence[str]) -> str:
-    return f"missing topics: {', '.join(topics)}; run `backplane apply`"
 
 
 def _reason(error: KafkaError | Exception) -> str:

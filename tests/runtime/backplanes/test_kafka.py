@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient  # noqa: E402
 from confluent_kafka.cimpl import NewTopic  # noqa: E402
 
 from backplane_runtime import DataPlane, Outcome  # noqa: E402
+from backplane_runtime.backplanes.api import UnavailableError, Verdict  # noqa: E402
 from backplane_runtime.backplanes.kafka import KafkaBackplane, key  # noqa: E402
 from backplane_runtime.envelope import Envelope, encode_record  # noqa: E402
 from backplane_runtime.events import EventType  # noqa: E402
@@ -172,6 +173,25 @@ def test_a_missing_topic_is_said(kafka: KafkaCluster, caplog: pytest.LogCaptureF
         assert plane.health().healthy
         assert caplog.text.count(said) == 1
     assert len(read_all(kafka.bootstrap, [str(settings.topic)])) == 1
+
+
+def test_an_old_complaint_is_no_reason_for_a_new_silence(kafka: KafkaCluster) -> None:
+    """One bootstrap server of two is away, which is over as soon as the other has taken an event."""
+    name = f"there-{uuid.uuid4()}"
+    create_topics(kafka.bootstrap, [name])
+    brokers = (f"127.0.0.1:{free_port()}", kafka.bootstrap)
+    settings = Kafka(brokers=brokers, topic_prefix=f"missing-{uuid.uuid4()}-", topics={EventType.OUTCOME: name})
+    backplane = KafkaBackplane(settings)
+    records = {record.event_type: record for record in sample_records(5)}
+    while backplane._complaint is None:  # a new client asks one of the two, whichever it likes
+        backplane.close(0)
+        backplane.start()
+        assert backplane._producer is not None
+        backplane._producer.poll(0.2)
+    assert backplane.send([records[EventType.OUTCOME]]) == [Verdict.ACKNOWLEDGED]
+    with pytest.raises(UnavailableError, match="missing topics"):
+        backplane.send([records[EventType.EXPOSURE]])
+    backplane.close(1)
 
 
 def test_too_large_an_event_is_rejected(kafka: KafkaCluster, caplog: pytest.LogCaptureFixture) -> None:
