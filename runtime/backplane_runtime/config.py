@@ -67,7 +67,7 @@ class FrozenConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def is_newer(self) -> bool:
         """Say whether a newer version wrote it, so that keys that this one does not know are ignored."""
-        return self.minor_version > MINOR_VERSION
+        return _is_newer(self.minor_version)
 
 
 def canonical_bytes(plain: Any) -> bytes:
@@ -114,7 +114,7 @@ def parse_config(raw: bytes, *, name: str = "runtime.json") -> FrozenConfig:
             f"{name}: was changed after it was compiled (its digest does not match); "
             "change the document and run `backplane compile` again"
         )
-    if _is_newer(plain) and isinstance(plain.get("dataPlane"), dict):
+    if _is_newer(plain.get("minorVersion")) and isinstance(plain.get("dataPlane"), dict):
         plain["dataPlane"] = known_part(Plane, plain["dataPlane"])
     try:
         return msgspec.convert(plain, FrozenConfig)
@@ -148,13 +148,12 @@ def _check_version(plain: dict[str, Any], name: str) -> None:
             f"{name}: is of version {version}, and this runtime reads version {VERSION}; "
             "install the experiment-backplane that compiled it, or compile again"
         )
-    if _is_newer(plain):
-        found = plain["minorVersion"]
+    minor = plain.get("minorVersion")
+    if _is_newer(minor):
         _LOGGER.warning(
-            "%s: is of minor version %s, this runtime knows %s; newer keys are ignored", name, found, MINOR_VERSION
+            "%s: is of minor version %s, this runtime knows %s; newer keys are ignored", name, minor, MINOR_VERSION
         )
 
 
-def _is_newer(plain: dict[str, Any]) -> bool:
-    minor = plain.get("minorVersion", 0)
+def _is_newer(minor: object) -> bool:
     return isinstance(minor, int) and minor > MINOR_VERSION

@@ -96,7 +96,7 @@ class _Builder:
 def _refused(refusals: tuple[Refusal, ...], tree: Node, path: Path) -> Iterator[Diagnostic]:
     """Yield a diagnostic for each refusal, at the option that it names or, where that is not written, at its section."""
     for refusal in refusals:
-        keys = (int(key) if key.isdigit() else key for key in refusal.field.split("."))
+        keys = (int(key) if key.isdecimal() else key for key in refusal.field.split("."))
         place = _written_part(tree, (*path, *keys))
         message = refusal.message
         # A message that quotes its own option needs no path before it.

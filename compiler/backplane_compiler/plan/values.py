@@ -6,8 +6,8 @@ import re
 
 from backplane_compiler.infra.kinds import NEVER, NO_LIMIT, Unit
 from backplane_compiler.infra.state import Value
+from backplane_compiler.schema.scalars import duration_text
 
-_DURATIONS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
 _SIZES = ((1 << 40, " TiB"), (1 << 30, " GiB"), (1 << 20, " MiB"), (1 << 10, " KiB"), (1, " B"))
 _UNLIMITED = frozenset({NO_LIMIT, NEVER, 2**63 - 1})  # the last is Java's Long.MAX_VALUE, as Kafka has it
 # C0, DEL, C1, and the characters that change a line's direction or break it (Unicode TR 9; "Trojan Source").
@@ -21,7 +21,7 @@ def value_text(value: Value | None, unit: Unit = Unit.NONE) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int) and unit is not Unit.NONE:
-        return _with_unit(value, _DURATIONS if unit is Unit.MILLISECONDS else _SIZES)
+        return _with_unit(value, unit)
     if isinstance(value, tuple):
         return escaped(",".join(value)) or "(empty)"
     return escaped(str(value)) or "(empty)"
@@ -32,9 +32,11 @@ def escaped(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 
-def _with_unit(value: int, units: tuple[tuple[int, str], ...]) -> str:
+def _with_unit(value: int, unit: Unit) -> str:
     if value in _UNLIMITED:
         return "unlimited"  # the document's own word for it
     if value <= 0:
         return str(value)
-    return next(f"{value // size}{name}" for size, name in units if value % size == 0)
+    if unit is Unit.MILLISECONDS:
+        return duration_text(value)
+    return next(f"{value // size}{name}" for size, name in _SIZES if value % size == 0)
