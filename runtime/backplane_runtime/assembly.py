@@ -78,12 +78,21 @@ def _lane(member: Member, kind: str, plane: Plane) -> LaneOptions:
     more = {"events": events & enabled_types(plane)} if registered(kind).wants_events else {}
     return LaneOptions(
         name=member.name,
+        kind=kind,
+        target=target_of(kind, member.settings),
         make=partial(load_maker(kind), member.settings, **more),
         events=events,
         batch_size=getattr(member.settings, "batch_size", plane.batch_size),
         interval=plane.flush_interval_ms / 1000,
-        capacity=plane.max_queue_size,
     )
+
+
+def target_of(kind: str, settings: Any) -> str:
+    """Return, as a hash, where a backplane of type *kind* with *settings* sends to: it may hold what is secret."""
+    import hashlib  # noqa: PLC0415 - 2 ms
+
+    place = settings.place() if isinstance(settings, Settings) else settings
+    return hashlib.blake2b(msgspec.json.encode([kind, place], order="sorted"), digest_size=8).hexdigest()
 
 
 def _redactor(plane: Plane) -> Redact | None:

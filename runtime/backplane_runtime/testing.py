@@ -32,7 +32,8 @@ class CapturedEvents:
     """The events that were published to `plane`, which is strict: losing one raises."""
 
     def __init__(self, plane: Plane | None = None) -> None:
-        self.plane = DataPlane(InMemory(), plane=plane, strict=True)
+        memory = msgspec.structs.replace(plane or Plane(), durability="memory")  # a test leaves nothing on the disk
+        self.plane = DataPlane(InMemory(), plane=memory, strict=True)
 
     def envelopes(self) -> list[Envelope]:
         """Return what was published so far, in order."""
