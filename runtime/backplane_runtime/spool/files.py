@@ -119,6 +119,10 @@ class Files:
         """Return the names in the folder *path*, sorted."""
         return sorted(os.listdir(path))  # noqa: PTH208 - names, not paths
 
+    def exists(self, path: Path) -> bool:
+        """Say whether *path* names anything."""
+        return path.exists()
+
     def lock(self, descriptor: int) -> bool:
         """Take the lock of an open file for as long as it is open, and say whether it was free; never wait."""
         return _lock(descriptor, fcntl.LOCK_EX)

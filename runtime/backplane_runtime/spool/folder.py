@@ -28,7 +28,7 @@ class Folder:
 
     def report(self, segment: Segment, descriptor: int, damage: Damage) -> None:
         """Count damage in an open segment, keep a copy, and say so once; an unfinished write is none."""
-        if damage.is_torn and segment.limit is None:
+        if damage.is_torn:
             return
         try:
             is_news = self.keeping.quarantine(segment, descriptor, damage)

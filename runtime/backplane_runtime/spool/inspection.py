@@ -92,7 +92,7 @@ def folders(root: Path, files: Files = FILES) -> list[Path]:
         names = files.names(root)
     except FileNotFoundError:
         return []
-    return [root / name for name in names if not name.startswith(HIDDEN) and (root / name / LOCK).is_file()]
+    return [root / name for name in names if not name.startswith(HIDDEN) and files.exists(root / name / LOCK)]
 
 
 def look_at(path: Path, *, files: Files = FILES) -> FolderView:

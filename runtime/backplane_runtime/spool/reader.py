@@ -65,7 +65,8 @@ class SpoolReader:
         Raises:
             ValueError: if one of them was not read.
         """
-        if before > self._first + self._at and before > self.position:
+        passed = self._first + self._at if self._at < len(self._lines) else self._walk.number
+        if before > passed:
             raise ValueError(f"events before number {before} cannot be settled: they were not read")
         if before > self.position:
             self._note(before)

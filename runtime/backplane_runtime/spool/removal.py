@@ -16,6 +16,7 @@ def remove_folder(files: Files, path: Path) -> None:
     """
     hidden = path.with_name(f"{HIDDEN}{path.name}")
     files.rename(path, hidden)
+    files.sync_folder(path.parent)  # or a loss of power could bring back the name without the files
     _empty(files, hidden)
 
 
@@ -42,7 +43,7 @@ def _sweep(files: Files, hidden: Path) -> None:
     try:
         lock = files.open_to_read(hidden / LOCK)
     except FileNotFoundError:
-        _remove_if_empty(files, hidden)
+        _sweep_unlocked(files, hidden)
         return
     try:
         if files.lock(lock) and files.is_at(lock, hidden / LOCK):
@@ -51,13 +52,13 @@ def _sweep(files: Files, hidden: Path) -> None:
         files.close(lock)
 
 
-def _remove_if_empty(files: Files, hidden: Path) -> None:
+def _sweep_unlocked(files: Files, hidden: Path) -> None:
+    # The lock is the first file that is made and the last that goes: so nobody is at work here. Where the folder is empty
+    # its owner may be about to make the lock; it will find no folder, and make another.
     try:
-        names = files.names(hidden)
+        _empty(files, hidden)
     except (FileNotFoundError, NotADirectoryError):
         return
-    if not names:
-        files.remove_folder(hidden)
 
 
 def _empty(files: Files, hidden: Path) -> None:

@@ -30,7 +30,7 @@ class Damage:
     """Bytes from `start` to `stop` that are no readable frame.
 
     `limit` is the number after the last event that an intact header in front of them promises, 0 if there is none. `is_torn`:
-    they are how a write ends that did not come to its end.
+    they stand at the end, and are what is left of a write that did not come to its own.
     """
 
     start: int
@@ -73,9 +73,15 @@ class Scan:
         return Damage(start, self.offset, header.limit if header else 0, is_torn)
 
     def _is_cut(self, start: int, size: int) -> bool:
-        """Say whether a header begins here whose rest was not written."""
+        """Say whether from *start* on nothing stands but the beginning of a header, or zeros, of which nothing was written."""
         length = size - start
-        return length < HEADER_SIZE and self._bytes(start, length, size).startswith(MAGIC[:length])
+        if length < HEADER_SIZE and self._bytes(start, length, size).startswith(MAGIC[:length]):
+            return True
+        for place in range(start, size, _READ_AHEAD):
+            block = self._bytes(place, min(_READ_AHEAD, size - place), size)
+            if block.count(0) < len(block):
+                return False
+        return True
 
     def _next_header(self, start: int, size: int) -> int:
         """Return the place of the next intact header from *start* on, *size* if there is none."""
