@@ -14,7 +14,7 @@ from typing import NamedTuple
 MAGIC = b"\xffBP"
 VERSION = 1
 HEADER_SIZE = 32
-BODY_LIMIT = 1 << 20  # bytes; a batch that is larger becomes several frames, because a reader holds one of them
+BODY_LIMIT = 1 << 18  # bytes; a batch that is larger becomes several frames, because a reader holds one of them
 
 _FIELDS = struct.Struct(">3sBIQIII")  # magic, version, length, first, events, flags, checksum of the body
 _CHECKSUM = struct.Struct(">I")
@@ -58,13 +58,13 @@ def encode_frames(first: int, lines: Sequence[bytes]) -> list[bytes]:
 
 
 def _bodies(lines: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
-    body = b"\n".join((*lines, b""))
-    if len(body) <= BODY_LIMIT or len(lines) == 1:
-        yield len(lines), body
+    size = sum(map(len, lines)) + len(lines)
+    if size <= BODY_LIMIT or len(lines) == 1:
+        yield len(lines), b"\n".join((*lines, b""))
         return
-    half = len(lines) // 2
-    yield from _bodies(lines[:half])
-    yield from _bodies(lines[half:])
+    step = max(1, len(lines) * BODY_LIMIT // size)
+    for start in range(0, len(lines), step):
+        yield from _bodies(lines[start : start + step])
 
 
 def parse_header(buffer: bytes, offset: int) -> Header | None:

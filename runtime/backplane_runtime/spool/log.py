@@ -22,7 +22,7 @@ from backplane_runtime.spool.layout import (
     render_meta,
 )
 from backplane_runtime.spool.reader import SpoolReader
-from backplane_runtime.spool.removal import discard, remove_folder
+from backplane_runtime.spool.removal import discard, holds_only_ours, remove_folder
 from backplane_runtime.spool.segments import Chain, load_chain
 from backplane_runtime.spool.tail import Tail
 from backplane_runtime.spool.walk import last_number
@@ -201,7 +201,7 @@ class SpoolLog:
             self._close_files()
             try:
                 self._save_cursors()
-                if self.is_drained and self.appended == self.end and self._folder.keeping.is_empty:
+                if self._is_of_no_use():
                     remove_folder(self._folder.files, self.path)
             except OSError as error:
                 self._folder.warn("close", "the folder could not be left in order; events may be sent again", error)
@@ -225,6 +225,10 @@ class SpoolLog:
         if self._tail is None:
             raise ValueError(f"spool {self.path} is an adopted one: nothing can be appended")
         return self._tail
+
+    def _is_of_no_use(self) -> bool:
+        is_done = self.is_drained and self.appended == self.end and self._folder.keeping.is_empty
+        return is_done and holds_only_ours(self._folder.files, self.path)
 
     def _save_cursors(self) -> None:
         for cursor in self._cursors.values():

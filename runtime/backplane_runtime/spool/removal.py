@@ -8,11 +8,20 @@ from backplane_runtime.spool.files import Files
 from backplane_runtime.spool.layout import HIDDEN, LOCK, QUARANTINE, is_folder_name, is_ours
 
 
+def holds_only_ours(files: Files, path: Path) -> bool:
+    """Say whether nothing is in the folder *path* that somebody else put there.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    return all(is_ours(name) or name == QUARANTINE for name in files.names(path))
+
+
 def remove_folder(files: Files, path: Path) -> None:
     """Remove the folder *path*, whose lock is taken, and the files in it that are ours.
 
     Raises:
-        OSError: if that cannot be done, for instance because something else is in it.
+        OSError: if that cannot be done.
     """
     hidden = path.with_name(f"{HIDDEN}{path.name}")
     files.rename(path, hidden)

@@ -213,7 +213,7 @@ def test_what_a_process_left_that_died_while_it_made_or_removed_a_folder_is_swep
     put(log, 1)
     half = tmp_path / f".{log.name}"
     die(log).rename(half)
-    empty = tmp_path / f".{log.name[:-1]}0"
+    empty = tmp_path / f".{log.name[:-8]}00000000"
     empty.mkdir()
     (tmp_path / ".foreign").mkdir()
     alive = SpoolLog.create(tmp_path, ONE)

@@ -38,7 +38,7 @@ class SpoolMachine(RuleBasedStateMachine):
         super().__init__()
         self.disk = Disk()
         self.lines = 0
-        self.log: SpoolLog | None = None  # None: before the first, and where a check failed
+        self.log: SpoolLog | None = None  # before the first
         self.forget()
 
     def forget(self) -> None:
@@ -68,10 +68,8 @@ class SpoolMachine(RuleBasedStateMachine):
             yield
         except Crashed:
             self.die(seed, has_power=seed % 2 == 0)
-        finally:
-            self.disk.disarm()
 
-    @rule(kind=st.sampled_from(["error", "crash", "interrupt"]), calls=st.integers(1, 12))
+    @rule(kind=st.sampled_from(["error", "crash", "interrupt"]), calls=st.integers(1, 25))
     def arm(self, kind: str, calls: int) -> None:
         self.disk.arm(kind, calls)
 
@@ -175,6 +173,16 @@ class SpoolMachine(RuleBasedStateMachine):
         if self.disk.fault == "interrupt":
             self.disk.disarm()
         yield
+
+    @rule(seed=seeds, share=st.floats(0.5, 1))
+    def deliver(self, seed: int, share: float) -> None:
+        """Do what a long life is made of: see everything, settle most of it, release."""
+        self.commit()
+        for name in ("a", "b"):
+            while self.read_up_to[name] < self.visible:
+                self.read(name, 1000, 400, seed)
+            self.settle(name, share, seed)
+        self.release(seed)
 
     @rule(seed=seeds)
     def release(self, seed: int) -> None:
