@@ -1,0 +1,192 @@
+"""Every call of the operating system that the spool makes, so that a test can put a disk that forgets in its place."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+_BUFFERS_AT_ONCE = 512  # below IOV_MAX, which is 1024 on Linux and macOS
+# macOS has no fdatasync, and its fsync leaves the data in the drive's cache (fcntl(2), F_FULLFSYNC).
+_FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)
+
+
+class Files:
+    """The file system. Every method raises OSError as the call beneath it does."""
+
+    def make_folder(self, path: Path) -> None:
+        """Make the folder *path*, for its owner only.
+
+        Raises:
+            FileExistsError: if there is one.
+        """
+        path.mkdir(FOLDER_MODE)
+
+    def make_root(self, path: Path) -> None:
+        """Make the folder *path* and what is missing above it; it may be there already."""
+        path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+
+    def create(self, path: Path) -> int:
+        """Return a descriptor of the new file *path*, for its owner only, to read and to write.
+
+        Raises:
+            FileExistsError: if there is one.
+        """
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+
+    def open_to_append(self, path: Path) -> int:
+        """Return a descriptor at the end of *path*, which is made if it is not there."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
+
+    def open_to_read(self, path: Path) -> int:
+        """Return a descriptor of *path* that changes nothing."""
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def close(self, descriptor: int) -> None:
+        """Close *descriptor*."""
+        os.close(descriptor)
+
+    def write(self, descriptor: int, buffers: Sequence[bytes], offset: int) -> None:
+        """Write all of *buffers*, one behind the other, at *offset*; an error may leave a part of them."""
+        rest = list(buffers)
+        while rest:
+            done = os.pwritev(descriptor, rest[:_BUFFERS_AT_ONCE], offset)
+            offset += done
+            while rest and done >= len(rest[0]):
+                done -= len(rest.pop(0))
+            if done:
+                rest[0] = rest[0][done:]
+
+    def append(self, descriptor: int, data: bytes) -> None:
+        """Write all of *data* at the end; an error may leave a part of it."""
+        while data:
+            data = data[os.write(descriptor, data) :]
+
+    def read(self, descriptor: int, size: int, offset: int) -> bytes:
+        """Return *size* bytes at *offset*, fewer at the end; a place that the disk cannot read any more reads as zeros."""
+        try:
+            return os.pread(descriptor, size, offset)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return bytes(size)  # damage like any other: it has no checksum that fits
+
+    def size(self, descriptor: int) -> int:
+        """Return the size of an open file in bytes."""
+        return os.fstat(descriptor).st_size
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut an open file to *size* bytes."""
+        os.ftruncate(descriptor, size)
+
+    def sync(self, descriptor: int) -> None:
+        """Return when what was written survives a loss of power. After an error, nobody knows what does (fsyncgate)."""
+        if _FULL_SYNC is not None:
+            fcntl.fcntl(descriptor, _FULL_SYNC)
+        elif hasattr(os, "fdatasync"):
+            os.fdatasync(descriptor)
+        else:
+            os.fsync(descriptor)
+
+    def sync_folder(self, path: Path) -> None:
+        """Return when the names in *path* survive a loss of power."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Give a file or folder another name, over the file of that name if there is one."""
+        old.rename(new)
+
+    def unlink(self, path: Path) -> None:
+        """Remove the file *path*, which may be gone already."""
+        path.unlink(missing_ok=True)
+
+    def remove_folder(self, path: Path) -> None:
+        """Remove the empty folder *path*, which may be gone already."""
+        try:
+            path.rmdir()
+        except FileNotFoundError:
+            return
+
+    def names(self, path: Path) -> list[str]:
+        """Return the names in the folder *path*, sorted."""
+        return sorted(os.listdir(path))  # noqa: PTH208 - names, not paths
+
+    def exists(self, path: Path) -> bool:
+        """Say whether *path* names anything."""
+        return path.exists()
+
+    def lock(self, descriptor: int) -> bool:
+        """Take the lock of an open file for as long as it is open, and say whether it was free; never wait."""
+        return _lock(descriptor, fcntl.LOCK_EX)
+
+    def is_locked(self, descriptor: int) -> bool:
+        """Say whether somebody holds the lock of an open file."""
+        if not _lock(descriptor, fcntl.LOCK_SH):
+            return True
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return False
+
+    def is_at(self, descriptor: int, path: Path) -> bool:
+        """Say whether an open file is still the one that *path* names."""
+        here = os.fstat(descriptor)
+        try:
+            there = path.stat()
+        except OSError:
+            return False
+        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+FILES = Files()
+
+
+def read_whole(files: Files, path: Path, at_most: int) -> bytes:
+    """Return the content of *path*, *at_most* bytes of it."""
+    descriptor = files.open_to_read(path)
+    try:
+        return files.read(descriptor, min(files.size(descriptor), at_most), 0)
+    finally:
+        files.close(descriptor)
+
+
+def size_of(files: Files, path: Path) -> int:
+    """Return the size of the file *path*, 0 if there is none."""
+    try:
+        descriptor = files.open_to_read(path)
+    except FileNotFoundError:
+        return 0
+    try:
+        return files.size(descriptor)
+    finally:
+        files.close(descriptor)
+
+
+def write_durably(files: Files, path: Path, data: bytes) -> None:
+    """Put *data* in place of what *path* holds: after a crash at any moment it holds the old or the new.
+
+    The name survives a loss of power when the folder is synced.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    files.unlink(temporary)  # of a process that died here
+    descriptor = files.create(temporary)
+    try:
+        files.write(descriptor, [data], 0)
+        files.sync(descriptor)
+    finally:
+        files.close(descriptor)
+    files.rename(temporary, path)

@@ -1,0 +1,239 @@
+"""The writing end of a spool folder: the last segment, what of it is whole, and what of it is durable.
+
+What an append wrote counts from the moment at which `_Part.written` says so, one assignment at the end. Until then an error,
+an exception of a signal handler, or the death of the process leaves bytes behind that nobody looks at; the next append cuts
+them off first, or goes to a new file where that fails.
+
+A file whose `fdatasync` failed once is never trusted again: the kernel reports a lost page once and then calls it clean
+(https://wiki.postgresql.org/wiki/Fsync_Errors). What was not durable in it is written again, to a file of its own.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from pathlib import Path
+
+from backplane_runtime.spool.files import Files, write_durably
+from backplane_runtime.spool.frame import encode_frames
+from backplane_runtime.spool.scan import Frame, Scan
+from backplane_runtime.spool.segments import Chain, Mark, Segment
+
+
+class _Part(Segment):
+    """A segment file of this process.
+
+    Attributes:
+        written: behind the last frame that counts.
+        durable: behind the last frame that survives a loss of power.
+        is_failed: a sync of it failed.
+    """
+
+    def __init__(self, folder: Path, first: int) -> None:
+        super().__init__(folder, first)
+        self.written = Mark(0, first)
+        self.durable = Mark(0, first)
+        self.is_failed = False
+
+    @property
+    def held(self) -> int:
+        """Return the bytes of the file."""
+        return self.written.size
+
+
+class Tail:
+    """Appends frames to the last segment of *chain* in *folder*; one call at a time."""
+
+    def __init__(self, files: Files, folder: Path, chain: Chain, segment_bytes: int) -> None:
+        self._files = files
+        self._folder = folder
+        self._chain = chain
+        self._segment_bytes = segment_bytes
+        self._part: _Part | None = None
+        self._descriptor = -1  # of the part
+        self._is_clean = True  # the file ends where `written` says
+        self._loose: list[_Part] = []  # those that may hold what is not durable, oldest first
+        self._hidden: list[_Part] = []  # those that hold what readers do not see yet
+        self._names_are_durable = True
+
+    @property
+    def number(self) -> int:
+        """Return the number of the next event that is appended."""
+        return self._part.written.number if self._part else 1
+
+    def append(self, lines: Sequence[bytes], *, sync: bool) -> None:
+        """Write *lines* as frames; with *sync*, they are durable when it returns.
+
+        Raises:
+            OSError: if they cannot be written; then none of them counts.
+            ValueError: if one of them holds a newline.
+        """
+        part = self._writable_part()
+        frames = encode_frames(part.written.number, lines)
+        size = sum(map(len, frames))
+        mark = Mark(part.written.size + size, part.written.number + len(lines))
+        self._is_clean = False
+        try:
+            self._files.write(self._descriptor, frames, part.written.size)
+            if sync:
+                self._make_durable(part, mark)
+        except OSError:
+            self._cut_off()
+            raise
+        part.written = mark
+        self._is_clean = True
+
+    def publish(self) -> int:
+        """Let readers see what was appended, and return the number behind it; no I/O."""
+        for part in self._hidden:
+            part.size = part.written.size
+        self._hidden = self._hidden[-1:]
+        return self.number
+
+    def sync(self) -> None:
+        """Return when everything that was appended survives a loss of power.
+
+        Raises:
+            OSError: if that could not be had; the next call writes again what may be lost.
+        """
+        if self._part is not None:
+            self._make_durable(self._part, self._part.written)
+
+    def close(self) -> None:
+        """Close the file; what does not count is cut off, if it can be."""
+        if self._descriptor >= 0:
+            if not self._is_clean:
+                self._cut_off()
+            self._let_go()
+
+    def forget(self) -> None:
+        """Close the descriptor, which a parent process shares, and touch nothing else."""
+        if self._descriptor >= 0:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        self._files.close(descriptor)
+
+    def _writable_part(self) -> _Part:
+        """Return the part to append to, in which nothing stands behind what counts."""
+        part = self._part
+        if part is not None and self._descriptor >= 0 and not self._is_clean:
+            self._cut_off()
+        if part is not None and part.is_failed:
+            self._write_again(part)
+        part = self._part
+        if part is None or self._descriptor < 0 or part.written.size >= self._segment_bytes:
+            part = self._next_part()
+        if part not in self._loose:
+            self._loose.append(part)
+        if part not in self._hidden:
+            self._hidden.append(part)
+        return part
+
+    def _cut_off(self) -> None:
+        """Cut off what an append left that did not come to its end; give the file up if that cannot be done."""
+        part = self._part
+        if part is None:
+            return
+        part.durable = min(part.durable, part.written)
+        try:
+            if self._files.size(self._descriptor) > part.written.size:
+                self._files.truncate(self._descriptor, part.written.size)
+        except OSError:
+            # The next part begins with the same number: so nobody takes what stands here behind it.
+            self._let_go()
+        self._is_clean = True
+
+    def _next_part(self) -> _Part:
+        """Begin a new file, behind what counts so far."""
+        fresh = _Part(self._folder, self.number)
+        # Where there is such a file nothing in it counts: the call that made it did not come to its end.
+        self._files.unlink(fresh.path)
+        descriptor = self._files.create(fresh.path)
+        self._names_are_durable = False
+        if self._descriptor >= 0:
+            self._let_go()
+        self._part, self._descriptor, self._is_clean = fresh, descriptor, True
+        self._chain.add(fresh)
+        known = self._chain.all
+        self._loose = [one for one in self._loose if one in known]
+        return fresh
+
+    def _make_durable(self, part: _Part, mark: Mark) -> None:
+        """Sync all up to *mark* of the last *part*."""
+        for one in [one for one in self._loose if one is not part]:
+            if one.is_failed:
+                self._write_again(one)
+            else:
+                self._sync_old(one)
+        if part.is_failed:
+            self._write_again(part)
+        elif part.durable < mark:
+            self._sync_part(part, self._descriptor, mark)
+        self._loose = [one for one in self._loose if one is self._part]
+        if not self._names_are_durable:
+            self._files.sync_folder(self._folder)
+            self._names_are_durable = True
+
+    def _sync_old(self, part: _Part) -> None:
+        if part.durable < part.written:
+            try:
+                descriptor = self._files.open_to_read(part.path)
+            except FileNotFoundError:
+                return  # every destination has passed it, and it was released
+            try:
+                self._sync_part(part, descriptor, part.written)
+            finally:
+                self._files.close(descriptor)
+
+    def _sync_part(self, part: _Part, descriptor: int, mark: Mark) -> None:
+        try:
+            self._files.sync(descriptor)
+        except OSError:
+            part.is_failed = True
+            raise
+        part.durable = mark
+
+    def _write_again(self, part: _Part) -> None:
+        """Put what may be lost of *part*, whose sync failed, in a file of its own; the old copy does not count any more.
+
+        Raises:
+            OSError: if that fails, or if some of it is lost already; in the latter case it will not be tried again.
+        """
+        is_last = part is self._part
+        is_whole = True
+        if part.durable < part.written:
+            fresh, is_whole = self._copy(part)
+            if part in self._hidden:
+                self._hidden[self._hidden.index(part)] = fresh
+            self._chain.add(fresh)
+            if fresh.first > part.first:
+                part.size = min(part.size, part.durable.size)
+            part.written = part.durable
+            if is_last:
+                self._part = fresh
+        if is_last and self._descriptor >= 0:
+            self._let_go()  # the next append begins a new file
+        if not is_whole:
+            raise OSError(errno.EIO, "events that were written before are lost", str(part.path))
+
+    def _copy(self, part: _Part) -> tuple[_Part, bool]:
+        """Return a durable copy of what of *part* is not, and whether all of it was still there."""
+        fresh = _Part(self._folder, part.durable.number)
+        kept: list[bytes] = []
+        descriptor = self._files.open_to_read(part.path)
+        try:
+            scan = Scan(self._files, descriptor)
+            scan.offset = part.durable.size
+            while (found := scan.next(part.written.size)) is not None:
+                if isinstance(found, Frame):
+                    kept.append(self._files.read(descriptor, found.stop - found.start, found.start))
+                    fresh.size += len(kept[-1]) if found.start < part.size else 0
+        finally:
+            self._files.close(descriptor)
+        size = sum(map(len, kept))
+        write_durably(self._files, fresh.path, b"".join(kept))
+        self._names_are_durable = False
+        fresh.written = fresh.durable = Mark(size, part.written.number)
+        return fresh, size == part.written.size - part.durable.size

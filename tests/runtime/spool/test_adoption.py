@@ -1,0 +1,230 @@
+"""What a dead process left is delivered by the next one, once, and exactly as it would have been."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from backplane_runtime.spool import SpoolLog, SpoolOptions, Stranded, adopt, stranded
+from tests.runtime.spool.spools import KAFKA, ONE, SMALL, SQL, adopted, die, lines, numbered, put, read_all, segments
+
+pytestmark = pytest.mark.runtime_only
+
+
+def test_the_events_of_a_dead_process_are_all_there(tmp_path: Path) -> None:
+    """Those that were appended, committed or not."""
+    log = SpoolLog.create(tmp_path, SMALL)
+    for _ in range(5):
+        put(log, 10, pad=50)
+    log.append(lines(51, 2, pad=50))
+    die(log)
+    again = adopted(tmp_path)
+    assert (again.name, again.end, again.is_adopted) == (log.name, 53, True)
+    assert read_all(again.reader("kafka")) == numbered(1, 52, pad=50)
+    again.close()
+
+
+def test_a_live_folder_is_left_alone(tmp_path: Path) -> None:
+    """Its owner delivers."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 1)
+    assert adopt(tmp_path, (KAFKA,)) == []
+    log.close()
+
+
+def test_it_goes_on_where_the_other_stopped(tmp_path: Path) -> None:
+    """What was settled does not come again."""
+    log = SpoolLog.create(tmp_path, SMALL)
+    put(log, 20, pad=50)
+    put(log, 20, pad=50)
+    reader = log.reader("kafka")
+    reader.read(30, 100_000)
+    reader.settle(31)
+    die(log)
+    again = adopted(tmp_path)
+    assert again.reader("kafka").position == 31
+    assert read_all(again.reader("kafka")) == numbered(31, 10, pad=50)
+    again.close()
+
+
+def test_batches_that_were_on_their_way_come_again_as_they_were(tmp_path: Path) -> None:
+    """A server that tells duplicates by batch must see the same batch, whatever the sizes are now."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 20)
+    reader = log.reader("kafka")
+    first, second = reader.read(3, 10_000), reader.read(5, 10_000)
+    die(log)
+    again = adopted(tmp_path).reader("kafka")
+    assert [again.read(100, 10_000), again.read(1, 1)] == [first, second]
+    assert again.read(100, 10_000) == numbered(9, 12)
+
+
+def test_of_a_batch_that_was_settled_in_part_the_rest_comes(tmp_path: Path) -> None:
+    """And ends where it ended."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 20)
+    log.reader("kafka").read(10, 10_000)
+    log.reader("kafka").settle(5)
+    die(log)
+    again = adopted(tmp_path).reader("kafka")
+    assert again.read(100, 10_000) == numbered(5, 6)
+
+
+def test_an_adopted_folder_goes_when_it_is_drained(tmp_path: Path) -> None:
+    """Nothing is left."""
+    log = SpoolLog.create(tmp_path, SMALL)
+    put(log, 20, pad=50)
+    die(log)
+    again = adopted(tmp_path)
+    read_all(again.reader("kafka"))
+    again.reader("kafka").settle(21)
+    assert again.is_drained
+    again.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_a_process_that_died_with_nothing_left_is_removed(tmp_path: Path) -> None:
+    """Whoever starts next tidies up, whatever its destinations are."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 3)
+    read_all(log.reader("kafka"))
+    log.reader("kafka").settle(4)
+    die(log)
+    assert adopt(tmp_path, (SQL,)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [{"name": "other"}, {"type": "sqlite"}, {"target": "elsewhere"}])
+def test_events_for_another_place_are_left_alone_and_named(tmp_path: Path, change: dict[str, str]) -> None:
+    """Name, type and target must be the same; otherwise somebody else may come, and people can see it."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 3)
+    die(log)
+    before = {path: path.read_bytes() for path in log.path.iterdir()}
+    other = msgspec.structs.replace(KAFKA, **change)
+    assert adopt(tmp_path, (other,)) == []
+    assert stranded(tmp_path, (other,)) == [Stranded(log.name, KAFKA, 3)]
+    assert stranded(tmp_path, (KAFKA,)) == []
+    assert {path: path.read_bytes() for path in log.path.iterdir()} == before
+
+
+def test_a_destination_that_the_next_process_lacks_keeps_its_events(tmp_path: Path) -> None:
+    """It may come back: its cursor and the segments that it needs stay."""
+    log = SpoolLog.create(tmp_path, SpoolOptions(destinations=(KAFKA, SQL), segment_bytes=1000))
+    for _ in range(4):
+        put(log, 20, pad=50)
+    die(log)
+    again = adopted(tmp_path, KAFKA)
+    read_all(again.reader("kafka"))
+    again.reader("kafka").settle(81)
+    again.release()
+    again.close()
+    assert stranded(tmp_path, (KAFKA,)) == [Stranded(log.name, SQL, 80)]
+    third = adopted(tmp_path, SQL)
+    assert read_all(third.reader("sql")) == numbered(1, 80, pad=50)
+    third.close()
+
+
+def test_the_oldest_folder_comes_first(tmp_path: Path) -> None:
+    """What was published first is delivered first."""
+    names = []
+    for _ in range(3):
+        log = SpoolLog.create(tmp_path, ONE)
+        put(log, 1)
+        names.append(die(log).name)
+    logs = adopt(tmp_path, (KAFKA,))
+    assert [log.name for log in logs] == names
+    for log in logs:
+        log.close()
+
+
+def test_nothing_can_be_appended_to_an_adopted_folder(tmp_path: Path) -> None:
+    """Its numbers belong to who wrote it."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 1)
+    die(log)
+    again = adopted(tmp_path)
+    with pytest.raises(ValueError, match="adopted"):
+        again.append([b"{}"])
+    again.close()
+
+
+def test_a_folder_of_a_newer_version_is_left_alone_with_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An older program must not spoil what it does not understand."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 2)
+    meta = log.path / "spool.json"
+    meta.write_text(json.dumps({**json.loads(meta.read_text()), "version": 2}))
+    die(log)
+    before = {path: path.read_bytes() for path in log.path.iterdir()}
+    assert adopt(tmp_path, (KAFKA,)) == []
+    assert "left alone: it is of version 2, and this program knows 1 at most" in caplog.text
+    assert {path: path.read_bytes() for path in log.path.iterdir()} == before
+    assert [(one.destination, one.events) for one in stranded(tmp_path, (KAFKA,))] == [(None, 2)]
+
+
+@pytest.mark.parametrize("text", [b"", b"\0" * 200, b"{}", b'{"format": "other", "version": 1}', b'{"a":' * 100_000])
+def test_a_spoiled_description_keeps_nobody_from_starting(tmp_path: Path, text: bytes) -> None:
+    """The events are still there for `backplane spool export`."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 2)
+    (log.path / "spool.json").write_bytes(text)
+    die(log)
+    assert adopt(tmp_path, (KAFKA,)) == []
+    assert [(one.destination, one.events) for one in stranded(tmp_path, (KAFKA,))] == [(None, 2)]
+
+
+def test_a_description_cannot_name_a_file_elsewhere(tmp_path: Path) -> None:
+    """Who can write in the folder cannot make us write outside of it."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 2)
+    meta = log.path / "spool.json"
+    meta.write_text(meta.read_text().replace("kafka.cursor", "../kafka.cursor"))
+    die(log)
+    assert adopt(tmp_path, (KAFKA,)) == []
+    assert [path.name for path in tmp_path.iterdir()] == [log.name]
+
+
+def test_a_lost_cursor_means_from_the_first_event_on(tmp_path: Path) -> None:
+    """Twice is better than never; events that were released before are not missed."""
+    log = SpoolLog.create(tmp_path, SMALL)
+    for _ in range(4):
+        put(log, 20, pad=50)
+    log.reader("kafka").read(45, 100_000)
+    log.reader("kafka").settle(46)
+    log.release()
+    (log.path / "kafka.cursor").unlink()
+    die(log)
+    again = adopted(tmp_path)
+    first = int(segments(log.path)[0].stem)
+    assert read_all(again.reader("kafka")) == numbered(first, 81 - first, pad=50)
+    assert again.reader("kafka").skipped == 0
+    again.close()
+
+
+def test_what_a_process_left_that_died_while_it_made_or_removed_a_folder_is_swept(tmp_path: Path) -> None:
+    """Hidden folders are nobody's; one that is locked is somebody's, and a name that is not ours is not touched."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 1)
+    half = tmp_path / f".{log.name}"
+    die(log).rename(half)
+    empty = tmp_path / f".{log.name[:-8]}00000000"
+    empty.mkdir()
+    (tmp_path / ".foreign").mkdir()
+    alive = SpoolLog.create(tmp_path, ONE)
+    hidden = tmp_path / f".{alive.name}"
+    alive.path.rename(hidden)
+    assert adopt(tmp_path, (KAFKA,)) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([".foreign", hidden.name])
+    alive.forget()
+
+
+def test_a_root_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    """The first start of all."""
+    assert adopt(tmp_path / "none", (KAFKA,)) == []
+    assert stranded(tmp_path / "none", (KAFKA,)) == []
