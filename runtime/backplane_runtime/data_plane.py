@@ -16,15 +16,15 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import msgspec
 
+from backplane_runtime import binding, defaults, exposing, process
 from backplane_runtime import health as health_check
-from backplane_runtime import process
 from backplane_runtime.admission import Admission
 from backplane_runtime.assembly import assemble, assembly_of
 from backplane_runtime.backplanes.api import Backplane
 from backplane_runtime.config import ConfigError, FrozenConfig, load_config
 from backplane_runtime.delivery import Delivery
 from backplane_runtime.envelope import NO_CONTEXT, Context, InvalidEventError, canonical_timestamp, encode_record
-from backplane_runtime.events import EVENTS, AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
+from backplane_runtime.events import EVENTS, AnalysisSignal, Assignment, Error, Event, EventType, Exposure, Outcome
 from backplane_runtime.health import Health
 from backplane_runtime.lane import Lane
 from backplane_runtime.ledger import Ledger, LedgerView, total
@@ -127,6 +127,9 @@ class DataPlane:
             raise TypeError(f"publish takes an event such as `Exposure(…)`, not {type(event).__name__}")
         admitted = kept = False
         try:
+            contextual = defaults.current()
+            if contextual is not None:
+                event, correlation, metadata = contextual.applied(event, correlation, metadata)
             refusal = self._admission.refusal(event, automatic=automatic)
             if refusal is not None:
                 return self._ledger.count(event.event_type, refusal)
@@ -135,7 +138,7 @@ class DataPlane:
             status = self._enqueue(event, context)
             kept = status is not Status.DROPPED
         except Exception as error:  # noqa: BLE001 - a request must not fail because its telemetry does
-            return self._lose(event, error)
+            return self._lose(event.event_type, error)
         finally:
             if admitted and not kept:
                 self._admission.forget(event)
@@ -148,6 +151,18 @@ class DataPlane:
     outcome = _publishes(Outcome)
     signal = _publishes(AnalysisSignal)
     error = _publishes(Error)
+
+    bind = binding.bind
+    exposes = exposing.exposes
+
+    def lose(self, kind: EventType, error: Exception) -> Status:
+        """Count an event of *kind* that could not even be made, and log why; for integrations. Raises where it is strict."""
+        return self._lose(kind, error)
+
+    @property
+    def notices(self) -> Notices:
+        """Return the log of bounded rate, for integrations."""
+        return self._notices
 
     def flush(self, timeout: float = DEFAULT_TIMEOUT) -> bool:
         """Send everything published so far now; say whether all of it was settled within *timeout* seconds."""
@@ -219,8 +234,8 @@ class DataPlane:
         body = self._redactor(event) if self._redactor else event
         return self._delivery.put(encode_record(event, body, context))
 
-    def _lose(self, event: Event, error: Exception) -> Status:
-        self._ledger.count(event.event_type, Status.DROPPED)
+    def _lose(self, kind: EventType, error: Exception) -> Status:
+        self._ledger.count(kind, Status.DROPPED)
         # The text of a foreign exception may quote the event; that of ours names a place in it.
         reason = str(error) if isinstance(error, InvalidEventError) else f"unexpected {type(error).__name__}"
         self._notices.warn("invalid", f"an event was dropped: {reason}")
