@@ -63,7 +63,7 @@ def test_select_finds_by_kind_experiment_variant_and_subject(captured: CapturedE
 
 def test_single_is_one_or_says_what_there_is(captured: CapturedEvents) -> None:
     """The text of a failing test is its explanation."""
-    with pytest.raises(AssertionError, match="^expected one Exposure, found 0; published was: nothing$"):
+    with pytest.raises(AssertionError, match=r"^expected one Exposure, found 0; published was: nothing$"):
         captured.single(Exposure)
     publish_all(captured.plane)
     exposure = captured.single(Exposure, "a", variant="red")
