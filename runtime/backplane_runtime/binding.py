@@ -149,7 +149,8 @@ class BoundPlane:
         try:
             return given()
         except Exception as error:  # noqa: BLE001 - the event matters more than what it belongs to
-            self.notices.warn("correlation", f"events go without correlation: it raised {type(error).__name__}", error)
+            # Without its text and its trace: they are the application's own, and may hold an identifier.
+            self.notices.warn("correlation", f"events go without correlation: it raised {type(error).__name__}")
             return None
 
     def _with(self, inner: Defaults) -> BoundPlane:
