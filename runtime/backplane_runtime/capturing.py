@@ -87,7 +87,8 @@ class CapturedEvents:
         self._backplane().records.clear()
 
     def _backplane(self) -> InMemoryBackplane:
-        self.plane.flush()
+        if not self.plane.flush():
+            raise AssertionError("events are still on their way to memory after 5 s; is a thread holding them up?")
         backplane = self.plane.backplane("inMemory")
         if not isinstance(backplane, InMemoryBackplane):
             raise TypeError(f"the type `inMemory` was registered anew, as {type(backplane).__name__}")

@@ -22,22 +22,21 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
-from operator import attrgetter
 from typing import Any, Protocol, TypeVar, Unpack, cast, overload
+
+import msgspec
 
 from backplane_runtime.envelope import InvalidEventError
 from backplane_runtime.events import Error, EventType, Exposure
 from backplane_runtime.fields import ExposureDetails
 from backplane_runtime.publisher import Publisher
+from backplane_runtime.subject_finding import FindSubject, function_name, subject_finder
 
 Variant = str | Enum | None
-FindSubject = Callable[..., str | None]
 FindVariant = Callable[[Any], Variant]
 
 Chooser = TypeVar("Chooser", bound=Callable[..., Variant] | Callable[..., Awaitable[Variant]])
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-_MISSING = object()
 
 
 class ChooserDecorator(Protocol):
@@ -105,30 +104,32 @@ def exposes(
 
     def decorate(function: Function) -> Function:
         _refuse(function)
-        exposing = Exposing(plane, experiment, dict(details))
-        exposing.name = _name(function)
-        exposing.find_subject = _subject_finder(subject, function)
-        exposing.find_variant = _variant_finder(variant)
-        exposing.fixed_variant = variant if isinstance(variant, str) else None
-        exposing.errors = errors
+        exposing = Exposing(
+            plane=plane,
+            experiment=experiment,
+            details=dict(details),
+            name=function_name(function),
+            find_subject=subject_finder(subject, function),
+            find_variant=_variant_finder(variant),
+            fixed_variant=variant if isinstance(variant, str) else None,
+            errors=errors,
+        )
         return cast("Function", _wrapped(function, exposing))
 
     return decorate
 
 
-class Exposing:
-    """What one decorated function publishes; it never raises, unless the plane is strict."""
+class Exposing(msgspec.Struct, frozen=True, kw_only=True):
+    """What one decorated function, called *name*, publishes; it never raises, unless the plane is strict."""
 
+    plane: Publisher
+    experiment: str
+    details: dict[str, Any]
     name: str
     find_subject: FindSubject
     find_variant: FindVariant
     fixed_variant: str | None
     errors: bool
-
-    def __init__(self, plane: Publisher, experiment: str, details: Mapping[str, Any]) -> None:
-        self._plane = plane
-        self._experiment = experiment
-        self._details = details
 
     def returned(self, result: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Publish the exposure for *result* of a call with *args* and *kwargs*."""
@@ -138,7 +139,7 @@ class Exposing:
             self._lose(EventType.EXPOSURE, error)
             return
         if event is not None:
-            self._plane.publish(event)
+            self.plane.publish(event)
 
     def raised(self, failure: Exception, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Publish the error event for *failure* of a call with *args* and *kwargs*, where that is wished."""
@@ -146,17 +147,17 @@ class Exposing:
             return
         try:
             event = Error(
-                self._experiment,
+                self.experiment,
                 type(failure).__qualname__,
                 str(failure),
                 variant=self.fixed_variant,
                 subject=self.find_subject(*args, **kwargs),
-                tenant=self._details.get("tenant"),
+                tenant=self.details.get("tenant"),
             )
         except Exception as error:  # noqa: BLE001 - the caller gets its own exception
             self._lose(EventType.ERROR, error)
             return
-        self._plane.publish(event)
+        self.plane.publish(event)
 
     def _exposure(self, result: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Exposure | None:
         variant = self.find_variant(result)
@@ -165,14 +166,14 @@ class Exposing:
         subject = self.find_subject(*args, **kwargs)
         if subject is None:
             return None
-        return Exposure(self._experiment, _key(variant), subject=subject, **self._details)
+        return Exposure(self.experiment, _key(variant), subject=subject, **self.details)
 
     def _lose(self, kind: EventType, error: Exception) -> None:
         # The text of a foreign exception may quote the event; that of ours does not.
         reason = str(error) if isinstance(error, InvalidEventError) else f"unexpected {type(error).__name__}"
         lost = InvalidEventError(f"the {kind.value} event of a call of `{self.name}` could not be made: {reason}")
         lost.__cause__ = error
-        self._plane.lose(kind, lost)
+        self.plane.lose(kind, lost)
 
 
 def _wrapped(function: Callable[..., Any], exposing: Exposing) -> Callable[..., Any]:
@@ -204,7 +205,7 @@ def _wrapped(function: Callable[..., Any], exposing: Exposing) -> Callable[..., 
 
 
 def _refuse(function: Any) -> None:
-    name = _name(function)
+    name = function_name(function)
     if isinstance(function, (classmethod, staticmethod)):
         raise TypeError(f"`exposes` stands below `@{type(function).__name__}`: swap the two lines above `{name}`")
     if not callable(function):
@@ -229,65 +230,3 @@ def _key(variant: Any) -> str:
     if isinstance(key, str):
         return key
     raise InvalidEventError(f"{type(variant).__name__} is no variant key; return text, or say `variant=` how to get it")
-
-
-def _subject_finder(subject: str | FindSubject, function: Callable[..., Any]) -> FindSubject:
-    if callable(subject):
-        _check_fits(subject, function)
-        return subject
-    name, _, path = subject.partition(".")
-    argument = _argument_finder(name, function)
-    if not path:
-        return argument
-    attribute = attrgetter(path)
-    return lambda *args, **kwargs: attribute(argument(*args, **kwargs))
-
-
-def _argument_finder(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that takes what *function* takes and returns its argument *name*."""
-    named = [one for one in inspect.signature(function).parameters.values() if one.kind not in _VARIADIC]
-    index = next((index for index, one in enumerate(named) if one.name == name), None)
-    if index is None:
-        raise TypeError(
-            f"`{_name(function)}` has no parameter `{name}`; `subject` is the name of one of "
-            f"({', '.join(one.name for one in named)}), or a function that returns the id"
-        )
-    default = named[index].default
-    position = None if named[index].kind is inspect.Parameter.KEYWORD_ONLY else index
-
-    def find(*args: Any, **kwargs: Any) -> Any:
-        if position is not None and position < len(args):
-            return args[position]
-        return kwargs[name] if default is inspect.Parameter.empty else kwargs.get(name, default)
-
-    return find
-
-
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-
-
-def _check_fits(subject: FindSubject, function: Callable[..., Any]) -> None:
-    """Refuse a *subject* that could not be called as *function* is: each call would lose its event."""
-    if inspect.isfunction(subject) and not _fits(inspect.signature(subject), inspect.signature(function)):
-        raise TypeError(
-            f"`subject` takes {inspect.signature(subject)}, and `{_name(function)}` {inspect.signature(function)}; "
-            "give it the same parameters, or write the name of one, such as `subject='user_id'`"
-        )
-
-
-def _fits(taken: inspect.Signature, given: inspect.Signature) -> bool:
-    """Say whether what is *given*, by place or by name, reaches the parameter of the same name."""
-    kinds = inspect.Parameter
-    by_place = [name for name, one in given.parameters.items() if one.kind is kinds.POSITIONAL_ONLY]
-    either = [name for name, one in given.parameters.items() if one.kind is kinds.POSITIONAL_OR_KEYWORD]
-    by_name = {name: name for name, one in given.parameters.items() if one.kind is kinds.KEYWORD_ONLY}
-    try:
-        placed = taken.bind(*by_place, *either, **by_name)
-        taken.bind(*by_place, **dict.fromkeys(either), **by_name)
-    except TypeError:
-        return False
-    return all(name not in either or value == name for name, value in placed.arguments.items())
-
-
-def _name(function: Any) -> str:
-    return str(getattr(function, "__qualname__", function))
