@@ -50,7 +50,7 @@ class AskedBackplane:
         """Do nothing."""
 
 
-register_backplane("asked", Registration(make=AskedBackplane, settings_type=Asked))
+register_backplane("probed", Registration(make=AskedBackplane, settings_type=Asked))
 
 
 def asked_plane(key: str) -> tuple[DataPlane, AskedBackplane]:

@@ -129,7 +129,7 @@ def test_a_backplane_that_hangs_blocks_neither_the_loop_nor_the_answer() -> None
             assert answers == []
             asker.join()
             assert answers[0].status == 503
-            assert answers[0].json["backplanes"]["asked"]["message"] == "no answer within 1 s"
+            assert answers[0].json["backplanes"]["probed"]["message"] == "no answer within 1 s"
     finally:
         backplane.gate.set()
 

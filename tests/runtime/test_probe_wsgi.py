@@ -110,7 +110,7 @@ def test_a_backplane_that_hangs_is_named_in_time() -> None:
         with plane, serving(wsgi_health(plane, timeout=0.2)) as port:
             answer = request(port)
             assert answer.status == 503
-            assert answer.json["backplanes"]["asked"]["message"] == "no answer within 0.2 s"
+            assert answer.json["backplanes"]["probed"]["message"] == "no answer within 0.2 s"
     finally:
         backplane.gate.set()
 
