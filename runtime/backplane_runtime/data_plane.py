@@ -17,16 +17,17 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar, overload
 
 import msgspec
 
+from backplane_runtime import binding, exposing, process
 from backplane_runtime import health as health_check
-from backplane_runtime import process
 from backplane_runtime.admission import Admission, exposure_key
 from backplane_runtime.assembly import assemble, assembly_of
 from backplane_runtime.backplanes.api import Backplane
 from backplane_runtime.config import ConfigError, FrozenConfig, load_config
+from backplane_runtime.defaults import current
 from backplane_runtime.delivery import Delivery
 from backplane_runtime.envelope import (
     NO_CONTEXT,
@@ -36,6 +37,7 @@ from backplane_runtime.envelope import (
     InvalidEventError,
     canonical_timestamp,
     draft,
+    encode,
     subject_of,
 )
 from backplane_runtime.events import EVENTS, AnalysisSignal, Assignment, Error, Event, EventType, Exposure, Outcome
@@ -46,6 +48,9 @@ from backplane_runtime.plain import quick_ways
 from backplane_runtime.receipts import Receipt
 from backplane_runtime.settings import Composite, Plane, Settings
 from backplane_runtime.status import Status
+
+if TYPE_CHECKING:
+    from backplane_runtime.ledger_signals import LedgerSignals
 
 DEFAULT_TIMEOUT = 5.0  # seconds, of `flush` and `health`
 
@@ -120,6 +125,11 @@ class DataPlane:
         self._writer = self._delivery.writer
         self._queue = self._writer.queue
         self._is_fresh = True
+        if self._assembly.plane.ledger_signals:
+            from backplane_runtime.ledger_signals import LedgerSignals  # noqa: PLC0415 - few ask for it
+
+            signals = LedgerSignals(self._assembly.catalog, first_use=self._admission.is_first_use)
+            self._delivery.on_minute = lambda: self._publish_signals(signals)
 
     @overload
     def publish(
@@ -172,9 +182,18 @@ class DataPlane:
         made: Draft | Status | None = None
         foreign = None
         try:
+            contextual = current()
+            if contextual is not None:
+                event, correlation, metadata = contextual.applied(event, correlation, metadata)
             way = self._ways.get(event.__class__)
-            if way is not None and correlation is None and metadata is None and not receipt:
-                made = way(event)
+            if way is not None and metadata is None and not receipt:
+                if correlation is None:
+                    made = way(event)
+                elif correlation.__class__ is str and self._admission.sampler is None:
+                    beside = b',"correlationId":' + encode(correlation)
+                    made = way(event)
+                    if made.__class__ is Draft:
+                        made.context = beside
         except Exception as error:  # noqa: BLE001 - the careful way meets it again, unless a signal handler raised it
             foreign = error
         if made.__class__ is Draft:
@@ -202,6 +221,18 @@ class DataPlane:
     outcome = _publishes(Outcome)
     signal = _publishes(AnalysisSignal)
     error = _publishes(Error)
+
+    bind = binding.bind
+    exposes = exposing.exposes
+
+    def lose(self, kind: EventType, error: Exception) -> Status:
+        """Count an event of *kind* that could not even be made, and log why; for integrations. Raises where it is strict."""
+        return self._lose((kind, "", None), error)
+
+    @property
+    def notices(self) -> Notices:
+        """Return the log of bounded rate, for integrations."""
+        return self._notices
 
     def flush(self, timeout: float = DEFAULT_TIMEOUT) -> bool:
         """Send everything published so far now; say whether all of it was settled within *timeout* seconds."""
@@ -285,7 +316,7 @@ class DataPlane:
         except Exception as error:  # noqa: BLE001 - a request must not fail because its telemetry does
             if admitted:
                 self._admission.forget(event)
-            return self._end(receipt, self._lose(event, error))
+            return self._end(receipt, self._lose(_key(event), error))
 
     def _draft(self, event: Event, context: Context, receipt: Receipt | None) -> Draft:
         event = canonical_timestamp(event)
@@ -320,13 +351,18 @@ class DataPlane:
             raise PublishError("the event was dropped: the queue is full, or the data plane is closed")
         return status
 
+    def _publish_signals(self, signals: LedgerSignals) -> None:
+        rows = {(one.event_type, one.experiment, one.variant): one.counts for one in self.ledger().by_variant}
+        for signal in signals.signals(rows):
+            self.publish(signal)
+
     def _end(self, receipt: Receipt | None, status: Status) -> Status:
         if receipt is not None:
             receipt.end(status)
         return status
 
-    def _lose(self, event: Event, error: Exception) -> Status:
-        self._ledger.count(_key(event), Status.DROPPED)
+    def _lose(self, key: Key, error: Exception) -> Status:
+        self._ledger.count(key, Status.DROPPED)
         # The text of a foreign exception may quote the event; that of ours names a place in it.
         reason = str(error) if isinstance(error, InvalidEventError) else f"unexpected {type(error).__name__}"
         self._notices.warn("invalid", f"an event was dropped: {reason}{_called_from()}")

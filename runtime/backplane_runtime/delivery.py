@@ -10,7 +10,7 @@ may have it: the counts of each backplane tell.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from backplane_runtime import spooling
 from backplane_runtime.assembly import Assembly
@@ -26,6 +26,7 @@ from backplane_runtime.writer import Writer
 
 BLOCK_SECONDS = 5.0  # how long `failureMode: block` waits for room
 RELIEF_SECONDS = 0.01  # how long `publish` lets the writer work where the queue is nearly full
+MINUTE_SECONDS = 60.0  # between analysis signals about the ledger
 SAVE_SECONDS = 2.0  # how long `close` waits for a disk that hangs
 
 
@@ -45,6 +46,7 @@ class Delivery:
         self.writer.on_tick = self._tick
         for lane in self.lanes:
             lane.chain, lane.others = self.chain, tuple(other for other in self.lanes if other is not lane)
+        self.on_minute: Callable[[], None] | None = None
         self.limit = 0
         """Where the queue is shorter, `publish` may append to it without asking."""
         self.largest = plane.max_queue_bytes // 2 // plane.max_queue_size
@@ -53,6 +55,7 @@ class Delivery:
         self._large = 0  # bytes of large payloads in the queue
         self._disk_fill = 0.0
         self._next_look = self._next_adoption = self._next_reopening = 0.0
+        self._next_minute = time.monotonic() + MINUTE_SECONDS
         self._started = False
         self._closed = False
 
@@ -76,7 +79,7 @@ class Delivery:
         """Find room for *draft* and say what became of it; the way of those that the quick check did not let through."""
         if not self._started:
             self.start()
-        if self._plane.failure_mode == "block":
+        if self._plane.failure_mode == "block" and not self.writer.is_here:
             self._await_room()
         problem = "the data plane is closed" if self._closed else self._no_room(draft, subject)
         if problem is not None:
@@ -167,7 +170,7 @@ class Delivery:
         """Return why there is no room for *draft*; nothing where there is."""
         if self._large + len(draft.payload) > self._plane.max_queue_bytes // 2 and len(draft.payload) > self.largest:
             return "the queue in memory is full (`maxQueueBytes`)"
-        if self.spooler is not None and len(self.writer.queue) >= self.limit > 0:
+        if self.spooler is not None and len(self.writer.queue) >= self.limit > 0 and not self.writer.is_here:
             self.writer.relieve(self.limit, RELIEF_SECONDS)
         fill = self._fill()
         is_kept_here = fill < 1 if self._plane.failure_mode == "block" else is_kept(subject, fill)
@@ -217,6 +220,9 @@ class Delivery:
                 self.chain.reopen()
             self._disk_fill = self.spooler.fill(self.chain.links) if self.spooler else 0.0
             self._set_limit()
+        if self.on_minute is not None and now >= self._next_minute:
+            self._next_minute = now + MINUTE_SECONDS
+            self.on_minute()
 
     def _adopt(self, now: float) -> None:
         """Take over what dead processes left; lanes wait for the first time, so that it goes before what is new."""

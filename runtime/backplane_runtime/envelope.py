@@ -9,6 +9,7 @@ columns. The payload that SQL stores is a slice of the line, so the two cannot d
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -153,7 +154,7 @@ def draft(event: Event, body: Event | Mapping[str, Any], context: Context = NO_C
     try:
         return _draft(event, body, context)
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise InvalidEventError(f"{type(event).__name__} cannot be published: {error}") from error
+        raise InvalidEventError(f"{type(event).__name__} cannot be published: {_unquoted(error)}") from error
 
 
 def canonical_timestamp(event: Event) -> Event:
@@ -170,6 +171,11 @@ def canonical_timestamp(event: Event) -> Event:
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidEventError(f"{type(event).__name__} cannot be published: timestamp: {error}") from error
     return event if moment is given else msgspec.structs.replace(event, timestamp=moment)
+
+
+def _unquoted(error: Exception) -> str:
+    """Return the text of *error* without the value, which may be an identifier in the wrong place."""
+    return re.sub(r"(?s)^Invalid enum value .*( - at )", r"Invalid value\1", str(error))
 
 
 def subject_of(made: Draft) -> tuple[str | None, str | None]:

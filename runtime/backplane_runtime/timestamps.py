@@ -27,13 +27,20 @@ def canonical(moment: str | datetime) -> str:
     Raises:
         ValueError: if it is no moment, or has no offset: a local time without one means something else elsewhere.
     """
-    instant = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+    instant = moment if isinstance(moment, datetime) else _parsed(moment)
     # The dash at 7 tells months from weeks: `2026-W01-1T…` is as long.
     if isinstance(moment, str) and len(moment) == LENGTH and moment[7] + moment[10:20:9] + moment[-1] == "-T.Z":
         return moment
     if instant.tzinfo is None:
-        raise ValueError(f"the timestamp `{moment}` has no offset from UTC; end it with `Z`, or use an aware datetime")
+        raise ValueError("it has no offset from UTC; end it with `Z`, or use an aware datetime")
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(LENGTH, "0")
+
+
+def _parsed(moment: str) -> datetime:
+    try:
+        return datetime.fromisoformat(moment)
+    except ValueError:  # its text quotes what was given, and that may be an identifier in the wrong place
+        raise ValueError("it is no moment such as `2026-01-31T23:59:59Z`") from None
 
 
 def age(moment: str) -> float:

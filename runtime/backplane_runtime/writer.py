@@ -58,6 +58,11 @@ class Writer:
             thread.start()
             self._thread = thread
 
+    @property
+    def is_here(self) -> bool:
+        """Say whether the caller is the writer's own thread."""
+        return threading.current_thread() is self._thread
+
     def wake(self) -> None:
         """Have the thread look at the queue now."""
         if self._gate.locked():
