@@ -44,7 +44,7 @@ from backplane_runtime.events import EVENTS, AnalysisSignal, Assignment, Error, 
 from backplane_runtime.health import Health
 from backplane_runtime.ledger import Key, Ledger, LedgerView
 from backplane_runtime.notices import Notices
-from backplane_runtime.plain import quick_ways
+from backplane_runtime.plain import Way, quick_ways
 from backplane_runtime.receipts import Receipt
 from backplane_runtime.settings import Composite, Plane, Settings
 from backplane_runtime.status import Status
@@ -187,13 +187,7 @@ class DataPlane:
                 event, correlation, metadata = contextual.applied(event, correlation, metadata)
             way = self._ways.get(event.__class__)
             if way is not None and metadata is None and not receipt:
-                if correlation is None:
-                    made = way(event)
-                elif correlation.__class__ is str and self._admission.sampler is None:
-                    beside = b',"correlationId":' + encode(correlation)
-                    made = way(event)
-                    if made.__class__ is Draft:
-                        made.context = beside
+                made = way(event) if correlation is None else self._correlated(way, event, correlation)
         except Exception as error:  # noqa: BLE001 - the careful way meets it again, unless a signal handler raised it
             foreign = error
         if made.__class__ is Draft:
@@ -204,17 +198,10 @@ class DataPlane:
                     self._writer.wake()
                 return Status.QUEUED
             return self._put(event, made)
-        if made is not None:
+        if isinstance(made, Status):
             return self._ledger.count(_key(event), made)
-        if receipt:
-            given = Receipt()
-            given.status = self._publish(event, Context(correlation, metadata), automatic, given)
-            return given
         context = Context(correlation, metadata) if correlation is not None or metadata else NO_CONTEXT
-        status = self._publish(event, context, automatic, None)
-        if foreign is not None and status is not Status.DROPPED:
-            raise foreign
-        return status
+        return self._look_twice(event, context, automatic, Receipt() if receipt else None, foreign)
 
     exposure = _publishes(Exposure)
     assignment = _publishes(Assignment)
@@ -299,6 +286,33 @@ class DataPlane:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def _correlated(self, way: Way, event: Event, correlation: str) -> Draft | Status | None:
+        """Take the quick way with a correlation, where nothing else stands beside the payload."""
+        if correlation.__class__ is not str or self._admission.sampler is not None:
+            return None
+        beside = b',"correlationId":' + encode(correlation)
+        made = way(event)
+        if isinstance(made, Draft):
+            made.context = beside
+        return made
+
+    def _look_twice(
+        self,
+        event: Event,
+        context: Context,
+        automatic: bool,  # noqa: FBT001 - as `publish` was given it
+        receipt: Receipt | None,
+        foreign: Exception | None,
+    ) -> Status | Receipt:
+        """Publish *event* the careful way; *foreign* is what the quick one met, and whose it is shows now."""
+        status = self._publish(event, context, automatic, receipt)
+        if foreign is not None and status is not Status.DROPPED:
+            raise foreign  # a signal handler's
+        if receipt is None:
+            return status
+        receipt.status = status
+        return receipt
 
     def _publish(self, event: Event, context: Context, automatic: bool, receipt: Receipt | None) -> Status:  # noqa: FBT001
         """Publish *event* the careful way."""
@@ -401,7 +415,8 @@ class DataPlane:
 
 def _key(event: Event) -> Key:
     """Return the row of the ledger for *event*, whose fields may be anything."""
-    experiment, variant = event.experiment, event.variant
+    experiment: object = event.experiment
+    variant: object = event.variant
     return (
         event.event_type,
         experiment if isinstance(experiment, str) else "",
@@ -410,10 +425,12 @@ def _key(event: Event) -> Key:
 
 
 def _called_from() -> str:
-    """Return the line of the application that called us."""
+    """Return the line of the application that called us; nothing where that is our own command line."""
     frame = sys._getframe(1)  # noqa: SLF001 - `inspect` costs 10 ms to import, and does the same
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("backplane_runtime"):
         frame = frame.f_back
+    if frame.f_globals.get("__name__", "").startswith("backplane_compiler"):
+        return ""
     return f" ({frame.f_code.co_filename}:{frame.f_lineno})"
 
 

@@ -17,8 +17,8 @@ from backplane_runtime.assembly import Assembly
 from backplane_runtime.chain import Chain
 from backplane_runtime.envelope import Draft
 from backplane_runtime.lane import Lane
-from backplane_runtime.log import Log
 from backplane_runtime.ledger import Ledger, LedgerView, view
+from backplane_runtime.log import Log
 from backplane_runtime.notices import Notices
 from backplane_runtime.overflow import PRESSED_FROM, is_kept
 from backplane_runtime.status import Status

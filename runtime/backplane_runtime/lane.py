@@ -32,6 +32,7 @@ from backplane_runtime.status import Status
 
 RETRY_BASE_SECONDS = 0.1
 RETRY_CAP_SECONDS = 10.0
+DISK_SECONDS = 1.0  # between attempts to read or write a spool that fails
 POISON_TRIES = 6
 SUSPECT_SECONDS = 10.0  # how long events of a type that was set aside get one attempt only
 BATCH_BYTES = 16 << 20  # servers refuse what is much larger: PostgreSQL a message of 1 GB, for ever
@@ -186,8 +187,11 @@ class Lane:
                 return  # a signal handler raised while the first thread was started, so a second one was
             self._running, self._thread = True, threading.current_thread()
         while (link := self._await_batch()) is not None:
-            self._read(link)
-            self._deliver(link)
+            try:
+                self._read(link)
+                self._deliver(link)
+            except OSError as error:  # of the spool: a backplane's own are met where it is called
+                self._disk_failed(error)
         self.backplane.close(max(0.0, self._close_by - time.monotonic()))
 
     def _await_batch(self) -> Link | None:
@@ -245,7 +249,9 @@ class Lane:
             if link.entered is not None:
                 self._enter_recovered(link, hand)
             self._hand, self._numbers = hand, {held.number for held in hand}
-            self._link, self._hand_end = link, lines[-1][0] + 1 if lines else end
+            self._link, self._hand_end = link, lines[-1][0] + 1 if lines else reader.position
+        if not lines and reader.position < end:
+            raise OSError(None, "the events cannot be read")
 
     def _read_more(self, link: Link) -> None:
         """Take the next batch beside what is not taken: whether that is to blame shows when something else is taken."""
@@ -263,6 +269,12 @@ class Lane:
             self._hand = self._hand + more
             self._numbers |= {held.number for held in more}
             self._hand_end = lines[-1][0] + 1
+
+    def _disk_failed(self, error: OSError) -> None:
+        reason = error.strerror or type(error).__name__
+        self._notices.warn("lane's disk", f"backplane `{self.options.name}` waits for the spool: {reason}", error)
+        with self._wake:
+            self._wake.wait_for(lambda: self._closing, DISK_SECONDS)
 
     def _held(self, link: Link, lines: Sequence[tuple[int, bytes]]) -> list[Held]:
         """Return what of *lines* is for this lane."""
@@ -344,7 +356,7 @@ class Lane:
                 break
             except Exception as error:  # noqa: BLE001 - see `_attempt`
                 reason = f"unexpected {type(error).__name__}"
-                final = self._poisoned([held], reason)
+                final: list[tuple[Held, Verdict | Rejected]] = [*self._poisoned([held], reason)]
                 if not final:
                     break  # nothing may overtake it
             else:
@@ -383,10 +395,8 @@ class Lane:
 
     def _settle(self, link: Link, final: Sequence[tuple[Held, Verdict | Rejected]]) -> bool:
         """Settle what has a final verdict; say whether anything had."""
-        reader = link.readers[self.options.name]
-        for held, verdict in final:
-            if isinstance(verdict, Rejected) and not self._abandoned:
-                reader.set_aside(held.number, held.record.envelope, verdict.reason)
+        if not self._abandoned:
+            final = [one for one in final if not isinstance(one[1], Rejected) or self._set_aside(link, one[0], one[1])]
         for start in range(0, len(final), _SLICE):
             with self._ledger.lock:
                 if self._abandoned:
@@ -398,6 +408,16 @@ class Lane:
             _end_receipts(ended)
         self._tell(link, final)
         return bool(final)
+
+    def _set_aside(self, link: Link, held: Held, verdict: Rejected) -> bool:
+        """Keep what cannot be delivered, and say whether it is kept: where it is not, it is tried again."""
+        try:
+            link.readers[self.options.name].set_aside(held.number, held.record.envelope, verdict.reason)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            self._notices.warn("set aside", f"an event cannot be set aside, and is tried again: {reason}", error)
+            return False
+        return True
 
     def _tell(self, link: Link, final: Sequence[tuple[Held, Verdict | Rejected]]) -> None:
         kept = "set aside" if link.is_durable else "dropped"

@@ -30,7 +30,6 @@ OTHERS = "(others)"
 _BATCH: Key = (None, "the last batch that was entered", None)
 
 
-
 class Counts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Events by fate. `in_flight` waits in memory and `spooled` on disk; `acknowledged` was taken by every backplane
     that takes its type. `recovered` are those among the published that an earlier process had published.
@@ -186,9 +185,7 @@ def view(rows: dict[Key, Counts], by_backplane: dict[str, BackplaneCounts]) -> L
         for (kind, experiment, variant), counts in sorted(rows.items(), key=lambda row: tuple(map(str, row[0])))
         if kind is not None
     )
-    return LedgerView(
-        total=total(rows.values()), by_type=by_type, by_variant=by_variant, by_backplane=by_backplane
-    )
+    return LedgerView(total=total(rows.values()), by_type=by_type, by_variant=by_variant, by_backplane=by_backplane)
 
 
 def total(counts: Collection[Counts]) -> Counts:

@@ -17,10 +17,13 @@ FIRST_NUMBER = 1
 class Reader(Protocol):
     """What one destination has read of a log, and what it has settled."""
 
-    position: int
-    """Every event before this number is settled."""
-    skipped: int
-    """Events that could not be read any more: a damaged disk."""
+    @property
+    def position(self) -> int:
+        """Return the number before which every event is settled."""
+
+    @property
+    def skipped(self) -> int:
+        """Return how many events could not be read any more: a damaged disk."""
 
     def read(self, count: int, size: int) -> list[tuple[int, bytes]]:
         """Return the next events with their numbers: at most *count*, and *size* bytes, but at least one if there is one."""
@@ -35,11 +38,17 @@ class Reader(Protocol):
 class Log(Protocol):
     """See the module."""
 
-    end: int
-    """The number after the last committed event."""
-    appended: int
-    """The number after the last appended event, committed or not."""
-    held_bytes: int
+    @property
+    def end(self) -> int:
+        """Return the number after the last committed event."""
+
+    @property
+    def appended(self) -> int:
+        """Return the number after the last appended event, committed or not."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Return the bytes that it takes."""
 
     def append(self, lines: Sequence[bytes], *, sync: bool = False) -> None:
         """Write *lines*, unseen until `commit`; with *sync* they survive a power loss when this returns.

@@ -61,14 +61,12 @@ class Spooler:
         """
         if not self.root.exists():
             return []
-        found: list[tuple[Log, tuple[str, ...]]] = []
-        for log in adopt(self.root, self._destinations):
-            found.append((log, tuple(one.name for one in self._owed(log))))
+        found = [(log, tuple(one.name for one in self._owed(log))) for log in adopt(self.root, self._destinations)]
         for left in stranded(self.root, self._destinations):
             if left.folder not in self._said_stranded:
                 self._said_stranded.add(left.folder)
                 self._say_stranded(left)
-        return found
+        return list(found)
 
     def fill(self, links: Sequence[Link]) -> float:
         """Return how much of the quota is taken, from 0 to 1 and beyond."""
@@ -84,7 +82,11 @@ class Spooler:
         why = left.problem or "which this data plane does not have, or sends elsewhere"
         _LOGGER.warning(
             "spool %s holds %d events for %s, %s; they stay there: see `backplane spool ls %s`",
-            left.folder, left.events, whom, why, self.root,
+            left.folder,
+            left.events,
+            whom,
+            why,
+            self.root,
         )
 
     def _owed(self, log: SpoolLog) -> Sequence[Destination]:

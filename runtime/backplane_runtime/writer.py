@@ -122,7 +122,7 @@ class Writer:
             self._gate.acquire(blocking=False)  # shut it, if it is open
             self.is_asleep = True
             if not self.queue and not self._ending:
-                self._gate.acquire(timeout=IDLE_SECONDS)  # noqa: SIM115 - no context: whoever wakes us releases it
+                self._gate.acquire(timeout=IDLE_SECONDS)
             self.is_asleep = False
 
     def _round(self) -> bool:
@@ -168,7 +168,7 @@ class Writer:
         self._serial += 1
         for one in drafts:
             one.batch = self._serial
-        numbers = Counter((one.form.kind, one.experiment, one.variant) for one in drafts)
+        numbers: Counter[Key] = Counter((one.form.kind, one.experiment, one.variant) for one in drafts)
         return _Batch(self._serial, drafts, seal(drafts), numbers)
 
     def _peek(self) -> list[Draft]:

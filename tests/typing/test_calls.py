@@ -42,7 +42,7 @@ def test_the_interface_has_types() -> None:
 
 def test_mistakes_are_found() -> None:
     """By mypy, which would warn of an unused ignore, and by Python."""
-    with DataPlane(InMemory()) as plane:
+    with DataPlane(InMemory(), strict=True) as plane:
         with pytest.raises(TypeError):
             plane.exposure("checkout-button", subject="user-42")  # type: ignore[call-arg]
         with pytest.raises(TypeError):

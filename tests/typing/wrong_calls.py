@@ -35,11 +35,11 @@ def shorthands(plane: DataPlane) -> None:
 
 
 def publish(plane: DataPlane, bound: BoundPlane) -> None:
-    plane.publish()  # type: ignore[call-arg]
-    plane.publish({"experimentName": "e"})  # type: ignore[arg-type]
-    plane.publish(Outcome("e", subject="s", metric="m"), "r-1")  # type: ignore[call-arg]
-    plane.publish(Outcome("e", subject="s", metric="m"), correlation=5)  # type: ignore[arg-type]
-    plane.publish(Outcome("e", subject="s", metric="m"), metadata="text")  # type: ignore[arg-type]
+    plane.publish()  # type: ignore[call-overload]
+    plane.publish({"experimentName": "e"})  # type: ignore[call-overload]
+    plane.publish(Outcome("e", subject="s", metric="m"), "r-1")  # type: ignore[call-overload]
+    plane.publish(Outcome("e", subject="s", metric="m"), correlation=5)  # type: ignore[call-overload]
+    plane.publish(Outcome("e", subject="s", metric="m"), metadata="text")  # type: ignore[call-overload]
     bound.publish("no event")  # type: ignore[arg-type]
     bound.publish(Outcome("e", subject="s", metric="m"), metadata=[("a", 1)])  # type: ignore[arg-type]
     _: str | None = plane.flush()  # type: ignore[assignment]
