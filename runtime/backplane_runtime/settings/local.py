@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from backplane_runtime.settings.base import Settings
+from backplane_runtime.settings.base import Refusal, Settings
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LogFormat = Literal["json", "text"]
@@ -34,8 +35,20 @@ class OpenTelemetry(Settings, frozen=True, kw_only=True):
     signal: Annotated[Signal, Meta(description="Log events, spans, or both.")] = "logs"
     endpoint: Annotated[
         str | None,
-        Meta(description="OTLP end point; as the OpenTelemetry environment variables say where it is not set."),
+        Meta(
+            description="OTLP/HTTP end point, such as http://localhost:4318; where it is not set, as the environment "
+            "variables `OTEL_EXPORTER_OTLP_…` say."
+        ),
     ] = None
     headers: Annotated[dict[str, str], Meta(description="OTLP headers; secrets by reference.")] = msgspec.field(
         default_factory=dict
     )
+
+    def _refusals(self) -> Iterator[Refusal]:
+        # Not quoted: an end point may hold a secret. One that is a reference is known when it is resolved.
+        if self.endpoint is not None and not self.endpoint.startswith(("http://", "https://", "${")):
+            yield Refusal(
+                "endpoint",
+                "is not an http or https URL; OTLP over gRPC is not spoken here",
+                hint="write it as in `http://localhost:4318`",
+            )

@@ -1,0 +1,364 @@
+"""Events as OpenTelemetry, sent by the SDK's own exporter to a receiver on a real socket."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from backplane_runtime import DataPlane, Exposure, Outcome
+from backplane_runtime.backplanes.api import Rejected, UnavailableError, Verdict
+from backplane_runtime.backplanes.otel import OpenTelemetryBackplane
+from backplane_runtime.envelope import Record, encode_record
+from backplane_runtime.settings import OpenTelemetry, PiiRedaction, Plane, SettingsError
+from backplane_runtime.testing import StoredEvent, check_backplane_contract, sample_records
+from tests.runtime.backplanes.otlp_inverse import attributes_of, stored_log, stored_span
+from tests.runtime.backplanes.otlp_receiver import LOGS, SPANS, Answer, OtlpReceiver, running_receiver
+
+SECRET = "hunter2-of-the-collector"
+ACKNOWLEDGED = Verdict.ACKNOWLEDGED
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine's own OpenTelemetry, and little patience."""
+    import os  # noqa: PLC0415 - beside its use
+
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1.5")
+
+
+@pytest.fixture
+def receiver() -> Iterator[OtlpReceiver]:
+    with running_receiver() as running:
+        yield running
+
+
+Opened = Callable[..., OpenTelemetryBackplane]
+
+
+@pytest.fixture
+def opened(receiver: OtlpReceiver) -> Iterator[Opened]:
+    """Backplanes that are closed at the end."""
+    made: list[OpenTelemetryBackplane] = []
+
+    def make(**options: Any) -> OpenTelemetryBackplane:
+        made.append(OpenTelemetryBackplane(OpenTelemetry(**({"endpoint": receiver.endpoint} | options))))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close(1)
+
+
+def ids_of(items: Sequence[Any]) -> list[str]:
+    return [attributes_of(item)["event.id"] for item in items]
+
+
+def ids(records: Sequence[Record]) -> list[str]:
+    return [record.event_id for record in records]
+
+
+@pytest.mark.parametrize("signal", ["logs", "spans", "both"])
+def test_contract(receiver: OtlpReceiver, signal: str) -> None:
+    """Every payload can be read back byte for byte: names and types are chosen so that nothing is lost."""
+    settings = OpenTelemetry(endpoint=receiver.endpoint, signal=signal)  # type: ignore[arg-type]  # one of the three
+
+    def from_logs() -> list[StoredEvent]:
+        return [stored_log(log) for log in receiver.logs]
+
+    def from_spans() -> list[StoredEvent]:
+        return [stored_span(span) for span in receiver.spans]
+
+    check_backplane_contract(lambda: OpenTelemetryBackplane(settings), from_spans if signal == "spans" else from_logs)
+    if signal == "both":
+        assert from_logs() == from_spans()
+
+
+def test_the_environment_says_where_to(receiver: OtlpReceiver, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for any exporter of the SDK: the base for all signals, headers, and the resource."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=growth")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=shop")
+    backplane = opened(endpoint=None, signal="both")
+    assert backplane.send(sample_records(2)) == [ACKNOWLEDGED] * 2
+    assert [(one.path, one.headers["x-team"]) for one in receiver.requests] == [(LOGS, "growth"), (SPANS, "growth")]
+    services = [pair.value.string_value for pair in receiver.resources[0].attributes if pair.key == "service.name"]
+    assert services == ["shop"]
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1/logs", "/v1/traces/"])
+def test_the_end_point_is_a_base(receiver: OtlpReceiver, opened: Opened, path: str) -> None:
+    """Also where somebody wrote the address of one signal."""
+    assert opened(endpoint=receiver.endpoint + path).send(sample_records(1)) == [ACKNOWLEDGED]
+    assert receiver.requests[0].path == LOGS
+
+
+def test_an_end_point_that_is_none_is_refused() -> None:
+    """Before anything is published, and without quoting it."""
+    with pytest.raises(SettingsError, match="is not an http or https URL") as caught:
+        OpenTelemetry(endpoint=f"{SECRET}:4317")
+    assert SECRET not in str(caught.value)
+
+
+def test_headers_are_resolved_when_it_connects(
+    receiver: OtlpReceiver, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secret that is not there yet may be mounted later."""
+    with pytest.raises(UnavailableError, match="`COLLECTOR_TOKEN` is not set"):
+        opened(headers={"Authorization": "Bearer ${env:COLLECTOR_TOKEN}"})
+    monkeypatch.setenv("COLLECTOR_TOKEN", SECRET)
+    opened(headers={"Authorization": "Bearer ${env:COLLECTOR_TOKEN}"}).send(sample_records(1))
+    assert receiver.requests[0].headers["authorization"] == f"Bearer {SECRET}"
+
+
+def test_no_secret_is_told(
+    receiver: OtlpReceiver, opened: Opened, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by us, not by the client's loggers, also when the receiver quotes it or is not there."""
+    monkeypatch.setenv("COLLECTOR_TOKEN", SECRET)
+    caplog.set_level(logging.DEBUG)
+    host = receiver.endpoint.removeprefix("http://")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{unused.getsockname()[1]}"
+    texts = []
+    for address in (host, nobody):
+        backplane = opened(
+            endpoint=f"http://user:{SECRET}@{address}/{SECRET}?key={SECRET}",
+            headers={"x-token": "Bearer ${env:COLLECTOR_TOKEN}"},
+        )
+        with pytest.raises(UnavailableError) as caught:
+            backplane.send(sample_records(2))
+        texts += [str(caught.value), str(backplane.health(1))]
+    assert "HTTP 404" in texts[0]
+    assert "Connection refused" in texts[2]
+    assert SECRET not in "".join(texts) + caplog.text
+
+
+def test_a_quoted_secret_is_masked(receiver: OtlpReceiver, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a receiver says of a rejected record is its own text."""
+    monkeypatch.setenv("COLLECTOR_TOKEN", SECRET)
+    receiver.will(Answer(rejected=1, message=f"token\n{SECRET} is wrong"))
+    (verdict,) = opened(headers={"x-token": "Bearer ${env:COLLECTOR_TOKEN}"}).send(sample_records(1))
+    assert verdict == Rejected("the receiver rejected 1 of 1 logs and does not say which: token *** is wrong")
+
+
+def test_a_rejected_part_is_counted_and_not_sent_again(receiver: OtlpReceiver, opened: Opened) -> None:
+    """The protocol forbids to send it again and does not name the records, so only their number is exact."""
+    receiver.will(Answer(rejected=2, message="too old"))
+    records = sample_records(5)
+    verdicts = opened().send(records)
+    rejected = Rejected("the receiver rejected 2 of 5 logs and does not say which: too old")
+    assert verdicts == [ACKNOWLEDGED] * 3 + [rejected] * 2
+    assert len(receiver.requests) == 1
+
+
+def test_a_warning_of_the_receiver_is_no_loss(receiver: OtlpReceiver, opened: Opened) -> None:
+    """A partial success that rejects nothing."""
+    receiver.will(Answer(message="use a newer schema"))
+    assert opened().send(sample_records(3)) == [ACKNOWLEDGED] * 3
+
+
+def test_unavailable_is_retried_by_the_exporter_within_its_time(receiver: OtlpReceiver, opened: Opened) -> None:
+    """`Retry-After: 1` is short enough to wait for."""
+    receiver.will(Answer(503, {"Retry-After": "1"}))
+    records = sample_records(3)
+    assert opened().send(records) == [ACKNOWLEDGED] * 3
+    assert ids_of(receiver.logs) == ids(records)
+
+
+def test_a_receiver_is_left_alone_as_long_as_it_asks(
+    receiver: OtlpReceiver, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a request meanwhile; then the events go."""
+    receiver.will(Answer(503, {"Retry-After": "3600"}))
+    backplane, records = opened(), sample_records(3)
+    for _ in range(3):
+        with pytest.raises(UnavailableError, match=r"HTTP 503 Service Unavailable; it asks for 300 s of rest"):
+            backplane.send(records)
+    assert len(receiver.requests) == 1
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + 301)
+    assert backplane.send(records) == [ACKNOWLEDGED] * 3
+
+
+def test_a_hanging_receiver_is_given_up(receiver: OtlpReceiver, opened: Opened) -> None:
+    """Within the exporter's time; what is sent again afterwards has the same id."""
+    receiver.will(Answer(hang=4.0))
+    backplane, records = opened(), sample_records(2)
+    started = time.monotonic()
+    with pytest.raises(UnavailableError, match="no answer in time"):
+        backplane.send(records)
+    assert time.monotonic() - started < 3.5
+    assert backplane.send(records) == [ACKNOWLEDGED] * 2
+    assert set(ids_of(receiver.logs)) == set(ids(records))
+
+
+def test_a_broken_connection_is_made_again(receiver: OtlpReceiver, opened: Opened) -> None:
+    """The answer was lost and not the request: it arrives twice, and its `log.record.uid` says so."""
+    receiver.will(Answer(breaks=True))
+    backplane, records = opened(), sample_records(2)
+    assert backplane.send(records) == [ACKNOWLEDGED] * 2
+    assert ids_of(receiver.logs) == ids(records) * 2
+    assert [attributes_of(log)["log.record.uid"] for log in receiver.logs] == ids_of(receiver.logs)
+
+
+def test_a_connection_that_always_breaks_is_unavailable(receiver: OtlpReceiver, opened: Opened) -> None:
+    """And no event is acknowledged."""
+    receiver.will(*[Answer(breaks=True, stores=False)] * 20)
+    with pytest.raises(UnavailableError, match="the connection broke"):
+        opened().send(sample_records(2))
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (Answer(401), "HTTP 401 Unauthorized; check `headers`"),
+        (Answer(404), "HTTP 404 Not Found; check `endpoint`"),
+        (Answer(302, {"Location": "http://127.0.0.1:1/"}), "HTTP 302 Found; it redirects, and events do not follow"),
+        (Answer(304), "HTTP 304 Not Modified"),
+        (Answer(500), "HTTP 500 Internal Server Error"),
+        (Answer(599), "HTTP 599"),
+    ],
+)
+def test_what_somebody_can_mend_is_waited_for(
+    receiver: OtlpReceiver, opened: Opened, answer: Answer, text: str
+) -> None:
+    """A redirect too: the exporter takes it for a success, and nobody has the events."""
+    receiver.will(answer)
+    with pytest.raises(UnavailableError, match=text):
+        opened().send(sample_records(2))
+    assert not receiver.logs
+
+
+def test_a_poison_event_alone_is_rejected(receiver: OtlpReceiver, opened: Opened) -> None:
+    """The receiver refuses the whole request; the others arrive, once and in order."""
+    records = sample_records(20)
+    poison = {records[4].event_id, records[13].event_id}
+    receiver.refuses = lambda items: not poison.isdisjoint(ids_of(items))
+    verdicts = opened().send(records)
+    assert [record.event_id for record, one in zip(records, verdicts, strict=True) if one != ACKNOWLEDGED] == [
+        records[4].event_id,
+        records[13].event_id,
+    ]
+    assert isinstance(verdicts[4], Rejected)
+    assert verdicts[4].reason.endswith("HTTP 400 Bad Request")
+    assert ids_of(receiver.logs) == [one for one in ids(records) if one not in poison]
+
+
+def test_a_single_poison_event_is_rejected(receiver: OtlpReceiver, opened: Opened) -> None:
+    """Nothing else in the batch shows that the receiver works, so it is asked with an empty request."""
+    receiver.refuses = bool
+    (verdict,) = opened().send(sample_records(1))
+    assert isinstance(verdict, Rejected)
+    assert [one.count for one in receiver.requests] == [1, 0]
+
+
+def test_a_receiver_that_refuses_everything_loses_nothing(receiver: OtlpReceiver, opened: Opened) -> None:
+    """Then the fault is not in the events."""
+    receiver.refuses = lambda items: True  # noqa: ARG005 - a predicate
+    backplane, records = opened(), sample_records(4)
+    with pytest.raises(UnavailableError, match="HTTP 400 Bad Request"):
+        backplane.send(records)
+    receiver.refuses = lambda items: False  # noqa: ARG005 - a predicate
+    assert backplane.send(records) == [ACKNOWLEDGED] * 4
+
+
+def test_only_the_signal_that_failed_is_sent_again(receiver: OtlpReceiver, opened: Opened) -> None:
+    """A record counts as stored when both have it."""
+    receiver.will(Answer(500), path=SPANS)
+    backplane, records = opened(signal="both"), sample_records(3)
+    with pytest.raises(UnavailableError, match="HTTP 500"):
+        backplane.send(records)
+    assert backplane.send(records) == [ACKNOWLEDGED] * 3
+    assert (ids_of(receiver.logs), ids_of(receiver.spans)) == (ids(records), ids(records))
+
+
+def test_the_same_event_is_the_same_span(receiver: OtlpReceiver, opened: Opened) -> None:
+    """So that a receiver can tell one that was sent again; an id need not be a UUID."""
+    plain = encode_record(event := Outcome("e", subject="s", metric="m"), event)
+    backplane, records = opened(signal="spans"), [plain, msgspec.structs.replace(plain, event_id="made by hand")]
+    backplane.send(records)
+    backplane.send(records)
+    first, second = receiver.spans[:2], receiver.spans[2:]
+    assert [(one.trace_id, one.span_id) for one in first] == [(one.trace_id, one.span_id) for one in second]
+    assert first[0].trace_id.hex() == plain.event_id.replace("-", "")
+    assert len(first[1].trace_id) == 16
+    assert first[0].span_id != first[1].span_id
+
+
+@pytest.mark.parametrize("signal", ["logs", "both"])
+def test_health_asks_the_receiver(receiver: OtlpReceiver, opened: Opened, signal: str) -> None:
+    """With an empty request for each signal."""
+    health = opened(signal=signal).health(5)
+    words = "logs and spans" if signal == "both" else "logs"
+    assert (health.healthy, health.message) == (True, f"{receiver.endpoint} takes {words}")
+    assert not receiver.logs
+    receiver.will(Answer(401))
+    health = opened(signal=signal).health(5)
+    assert (health.healthy, health.message) == (
+        False,
+        f"{receiver.endpoint}: HTTP 401 Unauthorized; check `headers`",
+    )
+
+
+def test_health_answers_in_time(receiver: OtlpReceiver, opened: Opened) -> None:
+    """Also when the receiver does not."""
+    receiver.will(*[Answer(hang=3.0)] * 4)
+    started = time.monotonic()
+    assert opened().health(1).message == f"{receiver.endpoint}: no answer in time"
+    assert time.monotonic() - started < 1
+
+
+def test_grpc_in_the_environment_is_said(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its port would answer HTTP with a riddle."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    with pytest.raises(UnavailableError, match="this backplane speaks http/protobuf; set `endpoint`"):
+        opened(endpoint=None)
+    assert not OpenTelemetryBackplane(OpenTelemetry()).health(1).healthy
+    opened().send(sample_records(1))
+
+
+def test_what_was_redacted_stays_so(receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of a planted identifier arrives, and the ledger says that all events did."""
+    monkeypatch.setenv("PII_KEY", "k" * 32)
+    redaction = PiiRedaction(
+        redact_subject_ids=True,
+        redact_tenant_ids=True,
+        redact_fields=("attributes.email", "selectionReason"),
+        mode="pseudonymize",
+        key_ref="${env:PII_KEY}",
+    )
+    settings = OpenTelemetry(endpoint=receiver.endpoint, signal="both")
+    with DataPlane(settings, plane=Plane(pii_redaction=redaction), strict=True) as plane:
+        plane.exposure(
+            "e", "v", subject="planted-1", tenant="planted-2", reason="planted-3", attributes={"email": "planted-4"}
+        )
+        assert plane.flush(10)
+        assert plane.ledger().total.acknowledged == 1
+    assert [one.count for one in receiver.requests] == [1, 1]
+    assert not any(b"planted" in one.body for one in receiver.requests)
+
+
+def test_numbers_and_moments_that_do_not_fit(receiver: OtlpReceiver, opened: Opened) -> None:
+    """The protocol has 64 bits; one such value must not cost the batch."""
+    far, old = "9999-12-31T23:59:59.000000Z", "1969-12-31T23:59:59.000000Z"
+    events = [
+        Exposure("e", "v", subject="s", timestamp=far, attributes={"big": 2**70, "deep": [{"n": -(2**80)}]}),
+        Exposure("e", "v", subject="s", timestamp=old),
+    ]
+    records = [encode_record(event, event) for event in events]
+    assert opened(signal="both").send(records) == [ACKNOWLEDGED] * 2
+    first, second = (attributes_of(log) for log in receiver.logs)
+    assert (first["experiment.attributes.big"], first["experiment.attributes.deep"]) == (
+        str(2**70),
+        [{"n": str(-(2**80))}],
+    )
+    assert [log.time_unix_nano for log in receiver.logs] == [0, 0]
+    assert (first["experiment.timestamp"], second["experiment.timestamp"]) == (far, old)
