@@ -49,7 +49,7 @@ class OpenTelemetryBackplane:
         verdicts = [self._verdict(record.event_id) for record in batch]
         if batch and all(verdict is Verdict.RETRY for verdict in verdicts):
             problems = dict.fromkeys(one.problem for one in self._deliveries if one.problem)
-            raise UnavailableError(self._scrubbed("; ".join(problems) or "not all could be sent in time"))
+            raise UnavailableError("; ".join(problems) or "not all could be sent in time")
         return verdicts
 
     def health(self, timeout: float) -> BackplaneHealth:
@@ -65,7 +65,7 @@ class OpenTelemetryBackplane:
         words = " and ".join(self._signals)
         message = "; ".join(problems) or f"{channels[0].shown} takes {words}"
         details = {"endpoint": channels[0].shown, "signals": list(self._signals)}
-        return BackplaneHealth(healthy=not problems, message=self._scrubbed(message), details=details)
+        return BackplaneHealth(healthy=not problems, message=message, details=details)
 
     def close(self, timeout: float) -> None:  # noqa: ARG002 - the contract's signature
         """Close the connections; nothing is buffered."""
@@ -97,7 +97,7 @@ class OpenTelemetryBackplane:
         return Rejected(self._scrubbed(rejected.reason)) if rejected else Verdict.ACKNOWLEDGED
 
     def _scrubbed(self, text: str) -> str:
-        """Return *text* without any header's value, which a receiver may quote."""
+        """Return *text*, a receiver's own, without any header's value; our texts hold none."""
         try:
             given = resolved(self._settings).headers
         except UnavailableError:

@@ -128,7 +128,7 @@ class Channel:
             return Failed(f"{self.shown}: {_cause(error)}")
         if answer is None:
             return Refused("the exporter cannot encode it, or it is larger than 64 MiB")
-        if is_success and HTTPStatus(200) <= answer.status_code < HTTPStatus(300):
+        if is_success and not answer.history and HTTPStatus(200) <= answer.status_code < HTTPStatus(300):
             return self._taken(answer.content)
         return self._not_taken(answer)
 
@@ -157,7 +157,7 @@ class Channel:
         reason = f"{self.shown}: HTTP {status} {_phrase(status)}".rstrip()
         if status in _REFUSALS:
             return Refused(reason)
-        if answer.is_redirect:
+        if answer.is_redirect or answer.history:  # older exporters follow, with a GET that carries no events
             return Failed(f"{reason}; it redirects, and events do not follow: set `endpoint` to where it points")
         action = _ACTIONS.get(HTTPStatus(status)) if status in _ACTIONS else None
         return Failed(f"{reason}; {action}" if action else reason, _rest(answer))
@@ -226,7 +226,10 @@ def signal_url(endpoint: str, path: str) -> str:
 
 def shown_endpoint(endpoint: str) -> str:
     """Return *endpoint* without what may be a secret in it: user, path and query."""
-    parts = urlsplit(endpoint)
+    try:
+        parts = urlsplit(endpoint)
+    except ValueError:
+        return "`endpoint`"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else "`endpoint`"
 
 

@@ -45,10 +45,20 @@ class OpenTelemetry(Settings, frozen=True, kw_only=True):
     )
 
     def _refusals(self) -> Iterator[Refusal]:
-        # Not quoted: an end point may hold a secret. One that is a reference is known when it is resolved.
-        if self.endpoint is not None and not self.endpoint.startswith(("http://", "https://", "${")):
+        # Not quoted: an end point may hold a secret. One with a reference in it is known when that is resolved.
+        if self.endpoint is not None and "${" not in self.endpoint and not _is_http(self.endpoint):
             yield Refusal(
                 "endpoint",
                 "is not an http or https URL; OTLP over gRPC is not spoken here",
                 hint="write it as in `http://localhost:4318`",
             )
+
+
+def _is_http(endpoint: str) -> bool:
+    from urllib.parse import urlsplit  # noqa: PLC0415 - few settings are looked at, and imports are paid by all
+
+    try:
+        parts = urlsplit(endpoint)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no number between 0 and 65535, brackets that do not close
+        return False

@@ -107,8 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
         given, port = self.rfile.read(length), self.client_address[1]
-        answer, body = self.receiver.take(Request(self.path, dict(self.headers.items()), given, 0, port))
+        answer, body = self.receiver.take(Request(self.path, headers, given, 0, port))
         if answer.hang:
             time.sleep(answer.hang)
         if answer.breaks:

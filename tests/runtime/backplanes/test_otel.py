@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from backplane_runtime import DataPlane, Exposure, Outcome
+from backplane_runtime.backplanes import otel_channel
 from backplane_runtime.backplanes.api import Rejected, UnavailableError, Verdict
 from backplane_runtime.backplanes.otel import OpenTelemetryBackplane
 from backplane_runtime.envelope import Record, encode_record
@@ -99,11 +100,33 @@ def test_the_end_point_is_a_base(receiver: OtlpReceiver, opened: Opened, path: s
     assert receiver.requests[0].path == LOGS
 
 
-def test_an_end_point_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize(
+    "endpoint", ["", "{}:4317", "grpc://{}", "http://", "http://{}:99999", "http://[{}", "http://h:{}"]
+)
+def test_an_end_point_that_is_none_is_refused(endpoint: str) -> None:
     """Before anything is published, and without quoting it."""
     with pytest.raises(SettingsError, match="is not an http or https URL") as caught:
-        OpenTelemetry(endpoint=f"{SECRET}:4317")
+        OpenTelemetry(endpoint=endpoint.format(SECRET))
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "text"),
+    [
+        ("nonsense", "the request cannot be made"),
+        ("http://[::1", "the request cannot be made"),
+        ("http://no-such-host.invalid", "Name or service not known|Temporary failure in name resolution"),
+    ],
+)
+def test_an_end_point_of_the_environment_that_is_none(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, endpoint: str, text: str
+) -> None:
+    """Nobody has checked it before."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    backplane = opened(endpoint=None)
+    with pytest.raises(UnavailableError, match=text):
+        backplane.send(sample_records(1))
+    assert not backplane.health(2).healthy
 
 
 def test_headers_are_resolved_when_it_connects(
@@ -198,6 +221,19 @@ def test_a_hanging_receiver_is_given_up(receiver: OtlpReceiver, opened: Opened) 
     assert time.monotonic() - started < 3.5
     assert backplane.send(records) == [ACKNOWLEDGED] * 2
     assert set(ids_of(receiver.logs)) == set(ids(records))
+
+
+def test_without_a_word_in_the_environment_patience_is_ours(
+    receiver: OtlpReceiver, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not the exporter's 10 seconds."""
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_TIMEOUT")
+    monkeypatch.setattr(otel_channel, "TIMEOUT_SECONDS", 0.5)
+    receiver.will(Answer(hang=4.0))
+    started = time.monotonic()
+    with pytest.raises(UnavailableError, match="no answer in time"):
+        opened().send(sample_records(1))
+    assert time.monotonic() - started < 3
 
 
 def test_a_broken_connection_is_made_again(receiver: OtlpReceiver, opened: Opened) -> None:

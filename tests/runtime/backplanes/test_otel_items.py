@@ -183,6 +183,12 @@ def test_spans(event: Event, name: str, severity: SeverityNumber, body: str | No
     assert span.attributes == flat | ids_in(record)
 
 
+def test_a_value_is_a_double_whatever_it_looks_like() -> None:
+    """A column of some store would else have the type of the first event that came."""
+    attributes = exported_log(record_of(Outcome("e", subject="s", metric="m", value=20))).log_record.attributes
+    assert isinstance(dict(attributes or {})["experiment.outcome.value"], float)
+
+
 @pytest.mark.parametrize(("value", "flat"), [([1, 2], [1, 2]), ([1, "a"], '[1,"a"]'), ([], []), ([[1]], "[[1]]")])
 def test_lists_in_spans_are_of_one_type(value: Any, flat: Any) -> None:
     """As the specification of attributes has it; others are JSON text."""
