@@ -1,11 +1,16 @@
 """What events are called in OpenTelemetry, seen through the SDK's in-memory exporters."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry._logs import SeverityNumber
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
 from opentelemetry.sdk.resources import Resource
@@ -16,8 +21,10 @@ from opentelemetry.trace.status import StatusCode
 from backplane_runtime.backplanes import otel_events
 from backplane_runtime.backplanes.otel_events import REASONS, evaluation_reason
 from backplane_runtime.backplanes.otel_items import as_log, as_span
-from backplane_runtime.envelope import Context, Record, encode_record
+from backplane_runtime.envelope import Context, Record, canonical_timestamp, encode_record
 from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
+from backplane_runtime.testing import StoredEvent
+from tests.runtime.backplanes.otlp_inverse import stored_log
 
 AT = "2026-11-24T17:30:00.123456Z"
 NANOSECONDS = 1_795_541_400_123_456_000
@@ -216,6 +223,81 @@ def test_a_traceparent_that_is_none_is_metadata(traceparent: object) -> None:
     log = exported_log(record).log_record
     assert (log.trace_id, (log.attributes or {})["experiment.metadata.traceparent"]) == (0, traceparent)
     assert exported_span(record).links == ()
+
+
+_TEXT = st.text(max_size=20)
+_NAME = st.text(min_size=1, max_size=20)
+_LEAF = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | _TEXT
+)
+_VALUE = st.recursive(_LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3))
+_FREE = st.none() | st.dictionaries(
+    _TEXT.filter(lambda key: not key.startswith("feature_flag.")), _VALUE, min_size=1, max_size=4
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOMENT = st.integers(1, 16_000_000_000_000_000).map(lambda passed: _EPOCH + timedelta(microseconds=passed))
+_FLOAT = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+_EVENT = st.one_of(
+    st.builds(
+        Exposure,
+        _NAME,
+        _NAME,
+        subject=_NAME,
+        tenant=st.none() | _TEXT,
+        timestamp=_MOMENT,
+        reason=_TEXT,
+        rule_path=st.none() | _TEXT,
+        repeat=st.booleans(),
+        attributes=_FREE,
+    ),
+    st.builds(Assignment, _NAME, _TEXT, _NAME, subject=_NAME, timestamp=_MOMENT, reason=_TEXT, attributes=_FREE),
+    st.builds(
+        Outcome,
+        _NAME,
+        subject=_NAME,
+        metric=_NAME,
+        value=_FLOAT,
+        variant=st.none() | _TEXT,
+        timestamp=_MOMENT,
+        attributes=_FREE,
+    ),
+    st.builds(
+        AnalysisSignal,
+        _NAME,
+        st.sampled_from(["custom", "peekingWarning"]),
+        _TEXT,
+        severity=st.sampled_from(["info", "error"]),
+        timestamp=_MOMENT,
+        data=_FREE,
+    ),
+    st.builds(
+        Error,
+        _NAME,
+        _NAME,
+        _TEXT,
+        stack_trace=st.none() | _TEXT,
+        subject=st.none() | _TEXT,
+        timestamp=_MOMENT,
+        attributes=_FREE,
+    ),
+)
+
+
+@given(_EVENT)
+def test_nothing_is_lost(event: Event) -> None:
+    """From what goes over the wire, the payload can be made again, byte for byte, whatever the application put into it."""
+    canonical = canonical_timestamp(event)
+    record = encode_record(canonical, canonical)
+    request = encode_logs([as_log(record, RESOURCE)])
+    (log,) = request.resource_logs[0].scope_logs[0].log_records
+    assert stored_log(log) == StoredEvent(record.event_id, event.event_type.wire_name, record.payload)
+    (span,) = encode_spans([as_span(record, RESOURCE)]).resource_spans[0].scope_spans[0].spans
+    assert span.name == log.event_name
+    assert len(span.attributes) == len(log.attributes)
 
 
 @pytest.mark.parametrize(
