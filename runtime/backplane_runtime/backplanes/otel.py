@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from opentelemetry.util.re import parse_env_headers
 
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved, scrubbed
-from backplane_runtime.backplanes.otel_channel import Channel, Failed, Refused, SignalName, Taken, Target, variable
+from backplane_runtime.backplanes.otel_channel import Channel, Failed, Refused, SignalName, Taken, Target, speaks_grpc
 from backplane_runtime.backplanes.otel_items import own_resource
 from backplane_runtime.envelope import Record
 from backplane_runtime.settings import OpenTelemetry
@@ -34,10 +34,12 @@ class OpenTelemetryBackplane:
     def __init__(self, settings: OpenTelemetry) -> None:
         self._settings = settings
         self._deliveries: tuple[_Delivery, ...] = ()
+        self._secrets: list[str] = []
 
     def start(self) -> None:
         """Resolve the settings and build the exporters; they connect when they have something to send."""
         target = self._target()
+        self._secrets = _secrets_of(target.headers)
         self._deliveries = tuple(_Delivery(Channel(signal, target)) for signal in self._signals)
 
     def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
@@ -79,7 +81,7 @@ class OpenTelemetryBackplane:
 
     def _target(self) -> Target:
         settings = resolved(self._settings)
-        if settings.endpoint is None and variable("LOGS", "PROTOCOL") == "grpc":
+        if settings.endpoint is None and any(map(speaks_grpc, self._signals)):
             raise UnavailableError(
                 "`OTEL_EXPORTER_OTLP_PROTOCOL` is grpc, and this backplane speaks http/protobuf; "
                 "set `endpoint` to the receiver's HTTP end point, such as http://localhost:4318"
@@ -94,18 +96,16 @@ class OpenTelemetryBackplane:
         for delivery in self._deliveries:
             del delivery.answers[event_id]
         rejected = next((answer for answer in answers if isinstance(answer, Rejected)), None)
-        return Rejected(self._scrubbed(rejected.reason)) if rejected else Verdict.ACKNOWLEDGED
+        # It may quote a receiver, and a receiver may quote us.
+        return Rejected(scrubbed(rejected.reason, self._secrets)) if rejected else Verdict.ACKNOWLEDGED
 
-    def _scrubbed(self, text: str) -> str:
-        """Return *text*, a receiver's own, without any header's value; our texts hold none."""
-        try:
-            given = resolved(self._settings).headers
-        except UnavailableError:
-            given = {}
-        names = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_LOGS_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
-        of_environment = (parse_env_headers(os.environ.get(name, ""), liberal=True) for name in names)
-        values = [value for headers in (given, *of_environment) for value in headers.values()]
-        return scrubbed(text, [*values, *(value.rpartition(" ")[2] for value in values)])
+
+def _secrets_of(headers: Mapping[str, str]) -> list[str]:
+    """Return what must not be told of *headers* and of those in the environment: whole values, and without their scheme."""
+    names = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_LOGS_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+    of_environment = (parse_env_headers(os.environ.get(name, ""), liberal=True) for name in names)
+    values = [value for some in (headers, *of_environment) for value in some.values()]
+    return [*values, *(value.rpartition(" ")[2] for value in values)]
 
 
 class _Delivery:
@@ -122,7 +122,7 @@ class _Delivery:
         if time.monotonic() < self._rest_until:
             return  # the receiver asked for it; `problem` says so
         self.problem = None
-        refused: list[tuple[Record, str]] = []
+        refused: list[tuple[Record, Refused]] = []
         parts = [[record for record in batch if record.event_id not in self.answers]]
         deadline = time.monotonic() + SPLIT_SECONDS
         before = len(self.answers)
@@ -135,11 +135,10 @@ class _Delivery:
                 self._fail(answer)
                 break
             elif len(part) == 1:
-                refused.append((part[0], answer.reason))
+                refused.append((part[0], answer))
             else:
                 parts += [part[len(part) // 2 :], part[: len(part) // 2]]  # the first half is the next
-        if refused:
-            self._judge(refused, has_taken=len(self.answers) > before)
+        self._judge(refused, has_taken=len(self.answers) > before)
 
     def _settle(self, part: Sequence[Record], answer: Taken) -> None:
         # Which ones were rejected is not told, and sending them again is forbidden (OTLP specification, "Partial
@@ -156,12 +155,17 @@ class _Delivery:
             self._rest_until = time.monotonic() + answer.rest
             self.problem = f"{answer.reason}; it asks for {answer.rest:g} s of rest"
 
-    def _judge(self, refused: Sequence[tuple[Record, str]], *, has_taken: bool) -> None:
-        """Reject what the receiver refuses, but only if it takes anything at all: else the fault is not in the records."""
-        if not has_taken and not isinstance(answer := self.channel.export(()), Taken):
-            self.problem = answer.reason
-            return
-        self.answers |= {record.event_id: Rejected(reason) for record, reason in refused}
+    def _judge(self, refused: Sequence[tuple[Record, Refused]], *, has_taken: bool) -> None:
+        """Reject what was refused alone, if the receiver took others: else the fault may be its own or its pipeline's.
+
+        A collector answers 400 to every record when the store behind it refuses its password. The lane hands over what
+        waits together with what comes, so a single record that is at fault gets company.
+        """
+        for record, answer in refused:
+            if has_taken or answer.is_certain:
+                self.answers[record.event_id] = Rejected(answer.reason)
+            else:
+                self.problem = answer.reason
 
 
 def _ask(channel: Channel) -> Taken | Refused | Failed:

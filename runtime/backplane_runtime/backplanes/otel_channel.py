@@ -54,9 +54,13 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The receiver has none of them, because of what is in the request."""
+    """The receiver has none of them, because of what is in the request.
+
+    It `is_certain` where a single record that is refused so is at fault itself.
+    """
 
     reason: str
+    is_certain: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -127,7 +131,7 @@ class Channel:
         if error is not None:
             return Failed(f"{self.shown}: {_cause(error)}")
         if answer is None:
-            return Refused("the exporter cannot encode it, or it is larger than 64 MiB")
+            return Refused("the exporter cannot encode it, or it is larger than 64 MiB", is_certain=True)
         if is_success and not answer.history and HTTPStatus(200) <= answer.status_code < HTTPStatus(300):
             return self._taken(answer.content)
         return self._not_taken(answer)
@@ -156,7 +160,7 @@ class Channel:
         status = answer.status_code
         reason = f"{self.shown}: HTTP {status} {_phrase(status)}".rstrip()
         if status in _REFUSALS:
-            return Refused(reason)
+            return Refused(reason, is_certain=status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         if answer.is_redirect or answer.history:  # older exporters follow, with a GET that carries no events
             return Failed(f"{reason}; it redirects, and events do not follow: set `endpoint` to where it points")
         action = _ACTIONS.get(HTTPStatus(status)) if status in _ACTIONS else None
@@ -213,6 +217,11 @@ def _by_ourselves() -> Iterator[None]:
 def variable(word: str, name: str) -> str | None:
     """Return `OTEL_EXPORTER_OTLP_<word>_<name>`, or that for all signals, as the SDK reads them."""
     return os.environ.get(f"OTEL_EXPORTER_OTLP_{word}_{name}") or os.environ.get(f"OTEL_EXPORTER_OTLP_{name}") or None
+
+
+def speaks_grpc(signal: SignalName) -> bool:
+    """Say whether the environment asks for a protocol that this exporter does not have."""
+    return variable(_KINDS[signal].word, "PROTOCOL") == "grpc"
 
 
 def signal_url(endpoint: str, path: str) -> str:

@@ -288,12 +288,21 @@ def test_a_poison_event_alone_is_rejected(receiver: OtlpReceiver, opened: Opened
     assert ids_of(receiver.logs) == [one for one in ids(records) if one not in poison]
 
 
-def test_a_single_poison_event_is_rejected(receiver: OtlpReceiver, opened: Opened) -> None:
-    """Nothing else in the batch shows that the receiver works, so it is asked with an empty request."""
-    receiver.refuses = bool
+def test_a_single_poison_event_waits_for_company(receiver: OtlpReceiver, opened: Opened) -> None:
+    """As long as nothing else is taken, the fault may be the receiver's."""
+    backplane, (poison, other) = opened(), sample_records(2)
+    receiver.refuses = lambda items: poison.event_id in ids_of(items)
+    with pytest.raises(UnavailableError, match="HTTP 400 Bad Request"):
+        backplane.send([poison])
+    verdicts = backplane.send([poison, other])
+    assert (type(verdicts[0]), verdicts[1]) == (Rejected, ACKNOWLEDGED)
+
+
+def test_what_is_too_large_by_itself_is_rejected(receiver: OtlpReceiver, opened: Opened) -> None:
+    """That needs no witness."""
+    receiver.will(Answer(413))
     (verdict,) = opened().send(sample_records(1))
-    assert isinstance(verdict, Rejected)
-    assert [one.count for one in receiver.requests] == [1, 0]
+    assert verdict == Rejected(f"{receiver.endpoint}: HTTP 413 Request Entity Too Large")
 
 
 def test_a_receiver_that_refuses_everything_loses_nothing(receiver: OtlpReceiver, opened: Opened) -> None:
