@@ -94,21 +94,22 @@ def value_of(value: AnyValue) -> Any:
     return None if which is None else getattr(value, which)
 
 
-def stored_log(log: LogRecord) -> StoredEvent:
-    return _stored(log.event_name, log.time_unix_nano, attributes_of(log))
+def stored_log(log: LogRecord, *, timestamp_last: bool = False) -> StoredEvent:
+    """Return what was published; *timestamp_last* says that it stands behind all other fields."""
+    return _stored(log.event_name, log.time_unix_nano, attributes_of(log), timestamp_last=timestamp_last)
 
 
-def stored_span(span: Span) -> StoredEvent:
+def stored_span(span: Span, *, timestamp_last: bool = False) -> StoredEvent:
     """As `stored_log`; what is nested is JSON text in a span."""
     attributes = {key: _unfolded(value) for key, value in attributes_of(span).items()}
-    return _stored(span.name, span.start_time_unix_nano, attributes)
+    return _stored(span.name, span.start_time_unix_nano, attributes, timestamp_last=timestamp_last)
 
 
 def _unfolded(value: Any) -> Any:
     return msgspec.json.decode(value) if isinstance(value, str) and value.startswith(("{", "[")) else value
 
 
-def _stored(name: str, nanoseconds: int, attributes: Mapping[str, Any]) -> StoredEvent:
+def _stored(name: str, nanoseconds: int, attributes: Mapping[str, Any], *, timestamp_last: bool) -> StoredEvent:
     kind = KINDS[name]
     moment = datetime.fromtimestamp(nanoseconds // 10**9, UTC).replace(microsecond=nanoseconds // 1000 % 10**6)
     payload: dict[str, Any] = {}
@@ -122,4 +123,6 @@ def _stored(name: str, nanoseconds: int, attributes: Mapping[str, Any]) -> Store
     )
     if free := {key.removeprefix(prefix): value for key, value in attributes.items() if key.startswith(prefix)}:
         payload[nested] = free
+    if timestamp_last:
+        payload["timestamp"] = payload.pop("timestamp")
     return StoredEvent(attributes["event.id"], kind, msgspec.json.encode(payload))
