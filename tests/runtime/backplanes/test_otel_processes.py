@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 import requests
@@ -14,7 +13,7 @@ from backplane_runtime.backplanes.otel import OpenTelemetryBackplane
 from backplane_runtime.settings import OpenTelemetry
 from backplane_runtime.testing import sample_records
 from tests.runtime.backplanes.otlp_inverse import attributes_of
-from tests.runtime.backplanes.otlp_receiver import OtlpReceiver, running_receiver
+from tests.runtime.backplanes.otlp_receiver import OtlpReceiver
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
@@ -67,12 +66,6 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert plane.flush(10)
 plane.close()
 """
-
-
-@pytest.fixture
-def receiver() -> Iterator[OtlpReceiver]:
-    with running_receiver() as running:
-        yield running
 
 
 def run(script: str, receiver: OtlpReceiver) -> None:
