@@ -13,7 +13,7 @@ def main() -> None:
     """Run every benchmark and print a table for each kind."""
     print_beside((*start_up.rows(), *publishing.rows()))
     ours, theirs = [*against_peers.ours()], [*against_peers.theirs()]
-    print_peers(ours, theirs, against_peers.AIMS)
+    print_peers(ours, theirs, {**against_peers.AIMS, **against_peers.OWN_AIMS})
     print_loads([*ours, *theirs])
 
 

@@ -27,11 +27,12 @@ def print_beside(rows: Iterable[Row]) -> None:
 def print_peers(ours: Sequence[Measured], theirs: Sequence[Measured], aims: Mapping[str, float]) -> None:
     """Print how many times less CPU time each of *ours* takes of its caller than each of *theirs*.
 
-    *aims* are for the first of *ours*, the plain one.
+    *aims* say by name how many times, of a peer beside the first of *ours*, and how many seconds, of one of *ours*.
     """
     print(f"\n{'one event, cost of the caller':<42} {'CPU':>9} {'wall':>9}  CPU of the peer / CPU here")
     for one in ours:
-        print(f"{one.name:<42} {shown(one.cost.cpu):>9} {shown(one.cost.wall):>9}")
+        aim = f"  (aim {shown(aims[one.name])})" if one.name in aims else ""
+        print(f"{one.name:<42} {shown(one.cost.cpu):>9} {shown(one.cost.wall):>9}{aim}")
         for peer in theirs:
             aim = f"  (aim {aims[peer.name]:g})" if one is ours[0] and peer.name in aims else ""
             costs = f"{shown(peer.cost.cpu):>9} {shown(peer.cost.wall):>9}"
