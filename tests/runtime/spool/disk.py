@@ -44,10 +44,11 @@ class File:
 
 @dataclass(eq=False)
 class Folder:
-    """A folder: its names in the cache and on the medium."""
+    """A folder: its names in the cache and on the medium. A renaming is durable at both names or at none."""
 
     cached: dict[str, File | Folder] = field(default_factory=dict)
     durable: dict[str, File | Folder] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)  # new name -> old name, since the last sync
 
 
 def apply(content: bytearray, offset: int, data: bytes | None) -> None:
@@ -220,13 +221,16 @@ class Disk(Files):
         self._do(errno.EIO)
         folder = self._folder(path)
         folder.durable = dict(folder.cached)
+        folder.renamed.clear()
 
     def rename(self, old: Path, new: Path) -> None:
         self._do(errno.ENOSPC)
-        source = self._folder(old.parent).cached
-        if old.name not in source:
+        assert old.parent == new.parent
+        folder = self._folder(old.parent)
+        if old.name not in folder.cached:
             raise FileNotFoundError
-        self._folder(new.parent).cached[new.name] = source.pop(old.name)
+        folder.cached[new.name] = folder.cached.pop(old.name)
+        folder.renamed[new.name] = old.name
 
     def unlink(self, path: Path) -> None:
         self._do(errno.EIO)
@@ -263,13 +267,15 @@ class Disk(Files):
 
 
 def _lose(folder: Folder, chance: random.Random) -> None:
-    names = sorted({*folder.cached, *folder.durable})
+    names = sorted({*folder.cached, *folder.durable, *folder.renamed.values()})
     kept: dict[str, File | Folder] = {}
+    is_kept = {name: chance.random() < 0.5 for name in names}
     for name in names:
-        found = (folder.cached if chance.random() < 0.5 else folder.durable).get(name)
+        found = (folder.cached if is_kept[folder.renamed.get(name, name)] else folder.durable).get(name)
         if found is not None:
             kept[name] = found
     folder.cached, folder.durable = kept, dict(kept)
+    folder.renamed.clear()
     for found in kept.values():
         if isinstance(found, Folder):
             _lose(found, chance)
