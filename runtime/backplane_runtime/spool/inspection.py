@@ -39,6 +39,7 @@ class FolderView:
 
     Attributes:
         is_alive: a process owns it.
+        first: the number of the first event that is still there, as far as names of files tell.
         end: the number after the last event.
         size: bytes of all its files.
         set_aside: events in `set-aside.jsonl`.
@@ -49,6 +50,7 @@ class FolderView:
     name: str
     path: Path
     is_alive: bool
+    first: int
     end: int
     size: int
     set_aside: int
@@ -114,6 +116,7 @@ def look_at(path: Path, *, files: Files = FILES) -> FolderView:
         name=path.name,
         path=path,
         is_alive=is_alive,
+        first=next((one.first for one in chain.all), end),
         end=end,
         size=usage(path),
         set_aside=sum(1 for _ in read_set_aside(path)),
@@ -139,12 +142,12 @@ class Events:
 
     Attributes:
         damaged: bytes that could not be read, so far.
-        missing: events that are lost, as far as numbers tell, so far.
+        gaps: numbers that are missing, so far: (first, number after the last), in order.
     """
 
     def __init__(self, path: Path, start: int = 1, *, files: Files = FILES) -> None:
         self.damaged = 0
-        self.missing = 0
+        self.gaps: list[tuple[int, int]] = []
         self._files = files
         self._path = path
         self._start = start
@@ -155,12 +158,12 @@ class Events:
         Raises:
             OSError: if the folder cannot be read.
         """
-        self.damaged = self.missing = 0
+        self.damaged = 0
         walk = Walk(self._files, load_chain(self._files, self._path), self._start, self._count)
+        self.gaps = walk.gaps
         try:
             while (found := walk.next(None)) is not None:
                 first, lines = found
-                self.missing = sum(stop - start for start, stop in walk.gaps)
                 yield from enumerate(lines, first)
         finally:
             walk.close()
