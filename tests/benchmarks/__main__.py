@@ -5,13 +5,13 @@ Prints ratios and never fails on a time: machines differ, and a slow one is no b
 
 from __future__ import annotations
 
-from tests.benchmarks import publishing, start_up
+from tests.benchmarks import publishing, spool, start_up
 
 
 def main() -> None:
     """Run every benchmark and print one table."""
     print(f"{'what':<58} {'here':>12} {'peer':>12} {'ratio':>7}")
-    for row in (*start_up.rows(), *publishing.rows()):
+    for row in (*start_up.rows(), *publishing.rows(), *spool.rows()):
         print(f"{row.what:<58} {row.shown(row.ours):>12} {row.shown(row.peer):>12} {row.ours / row.peer:>7.2f}")
 
 

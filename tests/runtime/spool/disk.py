@@ -74,7 +74,7 @@ class Disk(Files):
         self._fault: tuple[str, int] | None = None
 
     def arm(self, kind: str, calls: int) -> None:
-        """Have the call that is *calls* calls away fail: `error`, `crash` or `interrupt`."""
+        """Have the call that is *calls* calls away fail: `error`, `crash` or `interrupt`; or, with `sync`, the next sync."""
         self._fault = (kind, self.calls + calls)
 
     @property
@@ -109,7 +109,9 @@ class Disk(Files):
         if self._is_dead:
             raise Crashed
         self.calls += 1
-        if self._fault is None or self.calls < self._fault[1] or (self._fault[0] == "error" and code is None):
+        if self._fault is None or self._fault[0] == "sync" or self.calls < self._fault[1]:
+            return None
+        if self._fault[0] == "error" and code is None:
             return None
         kind, self._fault = self._fault[0], None
         self.faults += 1
@@ -208,6 +210,8 @@ class Disk(Files):
         self._open[descriptor][0].change(size, None)
 
     def sync(self, descriptor: int) -> None:
+        if self.fault == "sync":
+            self.arm("error", 1)
         fault = self._tick(errno.EIO)
         file = self._open[descriptor][0]
         done = file.pending if fault is None else file.pending[: self.calls % (len(file.pending) + 1)]
