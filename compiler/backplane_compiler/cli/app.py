@@ -1,7 +1,4 @@
-"""The command `backplane`: which commands there are, and how each way of ending becomes an exit code.
-
-A command's module is imported when it is called, so that `--help` answers at once.
-"""
+"""The command `backplane`: which commands there are, and how each way of ending becomes an exit code."""
 
 from __future__ import annotations
 
@@ -10,10 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
-from importlib import import_module
 
 import click
 
+from backplane_compiler.cli.lazy_group import LazyGroup
 from backplane_compiler.cli.output import Failure, complain, tell
 
 # name -> (module, one line of help). The order is the one in which people meet them.
@@ -27,6 +24,7 @@ COMMANDS = {
     "explain": ("explain", "Explain a saved plan, or a diagnostic code."),
     "publish": ("publish", "Publish events from JSON lines and print the ledger."),
     "health": ("health", "Ask every server of a runtime config how it is."),
+    "spool": ("spool.group", "Look at and move undelivered events."),
     "schema": ("schema", "Print a JSON Schema."),
 }
 
@@ -44,36 +42,9 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-class _LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  the same
-        if cmd_name not in COMMANDS:
-            return None
-        module = import_module(f"backplane_compiler.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = module.command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            # Imported here: only a mistyped command needs it.
-            from backplane_compiler.diagnostics.suggest import nearest
-
-            near = nearest(args[0], COMMANDS)
-            hint = f"; did you mean `{near[0]}`?" if near else ""
-            raise click.UsageError(f"there is no command `{args[0]}`{hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  the same
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
 @click.group(
-    cls=_LazyGroup,
+    cls=LazyGroup,
+    table=COMMANDS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with `backplane init`, or see `backplane COMMAND --help` for examples.",

@@ -38,6 +38,11 @@ def complain(message: str, *, hint: str | None = None) -> None:
         print(f"hint: {hint}", file=sys.stderr)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return `1 event`, `2 events`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def report(
     diagnostics: Iterable[Diagnostic],
     *,

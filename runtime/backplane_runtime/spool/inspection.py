@@ -8,13 +8,11 @@ from pathlib import Path
 
 from backplane_runtime.spool.cursor import State, load_state
 from backplane_runtime.spool.files import FILES, Files
-from backplane_runtime.spool.keeping import kept_bytes
+from backplane_runtime.spool.keeping import quarantined_bytes, read_set_aside
 from backplane_runtime.spool.layout import (
     HIDDEN,
     LOCK,
     META,
-    QUARANTINE,
-    SET_ASIDE,
     Destination,
     Meta,
     Reading,
@@ -41,18 +39,22 @@ class FolderView:
 
     Attributes:
         is_alive: a process owns it.
+        first: the number of the first event that is still there, as far as names of files tell.
         end: the number after the last event.
         size: bytes of all its files.
-        kept: bytes in `set-aside.jsonl` and `quarantine/`.
+        set_aside: events in `set-aside.jsonl`.
+        quarantined: bytes in `quarantine/`.
         meta: None if it cannot be used; `problem` says why then.
     """
 
     name: str
     path: Path
     is_alive: bool
+    first: int
     end: int
     size: int
-    kept: int
+    set_aside: int
+    quarantined: int
     meta: Meta | None
     backlogs: tuple[Backlog, ...]
     problem: str = ""
@@ -110,8 +112,19 @@ def look_at(path: Path, *, files: Files = FILES) -> FolderView:
         Backlog(one.destination, positions[one.name], end - positions[one.name])
         for one in (meta.destinations if meta else ())
     )
-    kept = kept_bytes(files, path)
-    return FolderView(path.name, path, is_alive, end, usage(path), kept, meta, backlogs, problem)
+    return FolderView(
+        name=path.name,
+        path=path,
+        is_alive=is_alive,
+        first=next((one.first for one in chain.all), end),
+        end=end,
+        size=usage(path),
+        set_aside=sum(1 for _ in read_set_aside(path)),
+        quarantined=quarantined_bytes(files, path),
+        meta=meta,
+        backlogs=backlogs,
+        problem=problem,
+    )
 
 
 def position(files: Files, path: Path, reading: Reading, chain: Chain) -> int:
@@ -124,19 +137,40 @@ def position(files: Files, path: Path, reading: Reading, chain: Chain) -> int:
     return (load_state(files, path / reading.cursor) or State(first)).position
 
 
-def events(path: Path, start: int = 1, *, files: Files = FILES) -> Iterator[tuple[int, bytes]]:
-    """Yield the events of the folder *path* from number *start* on, each with its number.
+class Events:
+    """The events of the folder *path* from number *start* on, each with its number; read anew with each iteration.
 
-    Raises:
-        OSError: if it cannot be read.
+    Attributes:
+        damaged: bytes that could not be read, so far.
+        gaps: numbers that are missing, so far: (first, number after the last), in order.
     """
-    walk = Walk(files, load_chain(files, path), start, _ignore)
-    try:
-        while (found := walk.next(None)) is not None:
-            first, lines = found
-            yield from enumerate(lines, first)
-    finally:
-        walk.close()
+
+    def __init__(self, path: Path, start: int = 1, *, files: Files = FILES) -> None:
+        self.damaged = 0
+        self.gaps: list[tuple[int, int]] = []
+        self._files = files
+        self._path = path
+        self._start = start
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """Yield them, in order.
+
+        Raises:
+            OSError: if the folder cannot be read.
+        """
+        self.damaged = 0
+        walk = Walk(self._files, load_chain(self._files, self._path), self._start, self._count)
+        self.gaps = walk.gaps
+        try:
+            while (found := walk.next(None)) is not None:
+                first, lines = found
+                yield from enumerate(lines, first)
+        finally:
+            walk.close()
+
+    def _count(self, segment: Segment, descriptor: int, damage: Damage) -> None:  # noqa: ARG002 - a `Report`
+        if not damage.is_torn:
+            self.damaged += damage.stop - damage.start
 
 
 def _meta(files: Files, path: Path) -> tuple[Meta | None, str]:
@@ -158,6 +192,3 @@ def _is_alive(files: Files, path: Path) -> bool:
 
 def _ignore(segment: Segment, descriptor: int, damage: Damage) -> None:
     """Leave damage to who owns the folder, and to `verify`."""
-
-
-__all__ = ["QUARANTINE", "SET_ASIDE", "Backlog", "FolderView", "events", "folders", "look_at", "look_at_root", "usage"]

@@ -7,6 +7,7 @@ segments as they were found, each in a file `<first number of the segment>-<offs
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -123,9 +124,43 @@ def kept_bytes(files: Files, folder: Path) -> int:
     Raises:
         OSError: if it cannot be read.
     """
-    kept = size_of(files, folder / SET_ASIDE)
+    return size_of(files, folder / SET_ASIDE) + quarantined_bytes(files, folder)
+
+
+def quarantined_bytes(files: Files, folder: Path) -> int:
+    """Return the bytes in the quarantine of a folder.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
     try:
         names = files.names(folder / QUARANTINE)
     except FileNotFoundError:
-        return kept
-    return kept + sum(size_of(files, folder / QUARANTINE / name) for name in names)
+        return 0
+    return sum(size_of(files, folder / QUARANTINE / name) for name in names)
+
+
+def read_set_aside(folder: Path) -> Iterator[SetAside]:
+    """Yield what a folder has set aside, each event once; a line that is damaged is passed over.
+
+    Raises:
+        OSError: if it is there and cannot be read.
+    """
+    seen: set[tuple[str, int]] = set()
+    try:
+        file = (folder / SET_ASIDE).open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        for line in file:
+            entry = _parsed(line)
+            if entry is not None and (entry.destination, entry.number) not in seen:
+                seen.add((entry.destination, entry.number))
+                yield entry
+
+
+def _parsed(line: bytes) -> SetAside | None:
+    try:
+        return msgspec.json.decode(line, type=SetAside)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # torn by a crash; or empty, as every second one is

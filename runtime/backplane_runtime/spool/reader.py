@@ -30,6 +30,7 @@ class SpoolReader:
         self._lines: list[bytes] = []  # of one frame
         self._first = cursor.state.position  # number of the first of them
         self._at = 0  # place in them of the next
+        self._batch: list[tuple[int, bytes]] = []  # that is being taken
         self._ends = [end for end in cursor.state.ends if end > self.position]  # of batches that are not settled
         self._remembered = deque(self._ends)  # those that another process read
 
@@ -47,8 +48,9 @@ class SpoolReader:
             OSError: if a segment cannot be opened; nothing is skipped, and the next call tries again.
         """
         if self._remembered:
-            limit = self._remembered.popleft()
+            limit = self._remembered[0]
             batch = self._take(limit, limit, None)
+            self._remembered.popleft()
             if batch:
                 return batch
         batch = self._take(None, count, size)
@@ -91,24 +93,36 @@ class SpoolReader:
 
     def _take(self, limit: int | None, count: int, size: int | None) -> list[tuple[int, bytes]]:
         """Return up to *count* events of *size* bytes whose numbers are below *limit*."""
-        batch: list[tuple[int, bytes]] = []
+        batch = self._batch
         room = size
-        while len(batch) < count and (self._at < len(self._lines) or self._load()):
-            number = self._first + self._at
-            stop = self._at + count - len(batch)
-            if limit is not None:
-                stop = min(stop, self._at + limit - number)
-            piece = self._lines[self._at : max(stop, self._at)]
+        while len(batch) < count and (self._at < len(self._lines) or self._load_more(limit)):
+            piece = self._lines[self._at : self._stop(count - len(batch), limit)]
             fitting = len(piece) if room is None else _fitting(piece, room)
             if not batch and piece:
                 fitting = max(fitting, 1)
-            batch += enumerate(piece[:fitting], number)
+            batch += enumerate(piece[:fitting], self._first + self._at)
             self._at += fitting
             if fitting < len(piece) or not piece:
                 break
             if room is not None:
                 room -= sum(map(len, piece))
+        self._batch = []
         return batch
+
+    def _stop(self, count: int, limit: int | None) -> int:
+        """Return the place behind the lines in hand that may be taken now: *count* of them, with numbers below *limit*."""
+        stop = self._at + count
+        return stop if limit is None else max(self._at, min(stop, limit - self._first))
+
+    def _load_more(self, limit: int | None) -> bool:
+        """Load the next frame, and say whether there is one; where that fails, a batch without *limit* ends earlier."""
+        try:
+            return self._load()
+        except OSError:
+            # A batch that must be as it was is completed by the next call.
+            if limit is not None or not self._batch:
+                raise
+            return False
 
     def _load(self) -> bool:
         """Have the events of the next frame in hand, and say whether there is one."""

@@ -44,10 +44,11 @@ class File:
 
 @dataclass(eq=False)
 class Folder:
-    """A folder: its names in the cache and on the medium."""
+    """A folder: its names in the cache and on the medium. A renaming is durable at both names or at none."""
 
     cached: dict[str, File | Folder] = field(default_factory=dict)
     durable: dict[str, File | Folder] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)  # new name -> old name, since the last sync
 
 
 def apply(content: bytearray, offset: int, data: bytes | None) -> None:
@@ -73,7 +74,7 @@ class Disk(Files):
         self._fault: tuple[str, int] | None = None
 
     def arm(self, kind: str, calls: int) -> None:
-        """Have the call that is *calls* calls away fail: `error`, `crash` or `interrupt`."""
+        """Have the call that is *calls* calls away fail: `error`, `crash` or `interrupt`; or, with `sync`, the next sync."""
         self._fault = (kind, self.calls + calls)
 
     @property
@@ -108,7 +109,9 @@ class Disk(Files):
         if self._is_dead:
             raise Crashed
         self.calls += 1
-        if self._fault is None or self.calls < self._fault[1] or (self._fault[0] == "error" and code is None):
+        if self._fault is None or self._fault[0] == "sync" or self.calls < self._fault[1]:
+            return None
+        if self._fault[0] == "error" and code is None:
             return None
         kind, self._fault = self._fault[0], None
         self.faults += 1
@@ -207,6 +210,8 @@ class Disk(Files):
         self._open[descriptor][0].change(size, None)
 
     def sync(self, descriptor: int) -> None:
+        if self.fault == "sync":
+            self.arm("error", 1)
         fault = self._tick(errno.EIO)
         file = self._open[descriptor][0]
         done = file.pending if fault is None else file.pending[: self.calls % (len(file.pending) + 1)]
@@ -220,13 +225,16 @@ class Disk(Files):
         self._do(errno.EIO)
         folder = self._folder(path)
         folder.durable = dict(folder.cached)
+        folder.renamed.clear()
 
     def rename(self, old: Path, new: Path) -> None:
         self._do(errno.ENOSPC)
-        source = self._folder(old.parent).cached
-        if old.name not in source:
+        assert old.parent == new.parent
+        folder = self._folder(old.parent)
+        if old.name not in folder.cached:
             raise FileNotFoundError
-        self._folder(new.parent).cached[new.name] = source.pop(old.name)
+        folder.cached[new.name] = folder.cached.pop(old.name)
+        folder.renamed[new.name] = old.name
 
     def unlink(self, path: Path) -> None:
         self._do(errno.EIO)
@@ -263,13 +271,15 @@ class Disk(Files):
 
 
 def _lose(folder: Folder, chance: random.Random) -> None:
-    names = sorted({*folder.cached, *folder.durable})
+    names = sorted({*folder.cached, *folder.durable, *folder.renamed.values()})
     kept: dict[str, File | Folder] = {}
+    is_kept = {name: chance.random() < 0.5 for name in names}
     for name in names:
-        found = (folder.cached if chance.random() < 0.5 else folder.durable).get(name)
+        found = (folder.cached if is_kept[folder.renamed.get(name, name)] else folder.durable).get(name)
         if found is not None:
             kept[name] = found
     folder.cached, folder.durable = kept, dict(kept)
+    folder.renamed.clear()
     for found in kept.values():
         if isinstance(found, Folder):
             _lose(found, chance)

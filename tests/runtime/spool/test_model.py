@@ -69,7 +69,7 @@ class SpoolMachine(RuleBasedStateMachine):
         except Crashed:
             self.die(seed, has_power=seed % 2 == 0)
 
-    @rule(kind=st.sampled_from(["error", "crash", "interrupt"]), calls=st.integers(1, 25))
+    @rule(kind=st.sampled_from(["error", "crash", "interrupt", "sync"]), calls=st.integers(1, 25))
     def arm(self, kind: str, calls: int) -> None:
         self.disk.arm(kind, calls)
 
@@ -193,12 +193,20 @@ class SpoolMachine(RuleBasedStateMachine):
             except OSError:
                 return
 
-    @rule(seed=seeds, has_power=st.booleans())
-    def kill(self, seed: int, has_power: bool) -> None:  # noqa: FBT001
-        self.die(seed, has_power=has_power)
+    @rule(seed=seeds, how=st.sampled_from(["kill", "power", "close"]))
+    def end_process(self, seed: int, how: str) -> None:
+        if how == "close":
+            self.close(seed)
+        else:
+            self.die(seed, has_power=how == "kill")
+
+    def teardown(self) -> None:
+        """Whatever happened: the power goes."""
+        if self.log is not None:
+            self.die(self.lines, has_power=False)
 
     def die(self, seed: int, *, has_power: bool) -> None:
-        """The process is killed, or the power goes; the next one takes over."""
+        """End the process, or the power with it; the next one takes over."""
         if has_power:
             self.disk.kill()
         else:
@@ -206,9 +214,8 @@ class SpoolMachine(RuleBasedStateMachine):
         self.log = None
         self.successor(has_power=has_power)
 
-    @rule(seed=seeds)
     def close(self, seed: int) -> None:
-        """The process ends well; the next one takes over."""
+        """End the process well; the next one takes over."""
         assert self.log is not None
         with self.dying(seed), self.uninterrupted():
             self.log.close()

@@ -1,0 +1,1 @@
+"""`backplane spool`: looks at undelivered events on disk."""
