@@ -6,9 +6,7 @@ the others: every client library can then be called as it is, blocking.
 A lane reads the logs of the chain in their order, takes a batch into its *hand*, and sends until all of the hand is
 settled: acknowledged, or given up. Only then does its cursor pass the batch, so that what a crash leaves is sent again.
 
-What cannot be delivered must not hold up the rest. A backplane that is away is retried without end; but an event that is
-not taken while others of its batch are, or that makes the backplane fail in a way it should not, is set aside with its
-reason after `POISON_TRIES` attempts.
+What cannot be delivered must not hold up the rest (`attempts`): it is set aside with its reason, in the spool's folder.
 """
 
 from __future__ import annotations
@@ -21,11 +19,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from backplane_runtime import timestamps
-from backplane_runtime.backplanes.api import Backplane, Rejected, UnavailableError, Verdict
+from backplane_runtime.attempts import Attempts, Final, Held
+from backplane_runtime.backplanes.api import Backplane, Rejected, Verdict
 from backplane_runtime.chain import Chain, Link
-from backplane_runtime.envelope import Record, record_of
+from backplane_runtime.envelope import record_of
 from backplane_runtime.events import EventType
-from backplane_runtime.ledger import BackplaneCounts, Key, Ledger
+from backplane_runtime.ledger import BackplaneCounts, Ledger
 from backplane_runtime.notices import Notices
 from backplane_runtime.receipts import Receipt
 from backplane_runtime.status import Status
@@ -33,8 +32,6 @@ from backplane_runtime.status import Status
 RETRY_BASE_SECONDS = 0.1
 RETRY_CAP_SECONDS = 10.0
 DISK_SECONDS = 1.0  # between attempts to read or write a spool that fails
-POISON_TRIES = 6
-SUSPECT_SECONDS = 10.0  # how long events of a type that was set aside get one attempt only
 BATCH_BYTES = 16 << 20  # servers refuse what is much larger: PostgreSQL a message of 1 GB, for ever
 _SLICE = 64  # events settled under one hold of the lock, so that nobody waits for a whole batch
 
@@ -54,26 +51,13 @@ class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     interval: float
 
 
-class Held(msgspec.Struct, gc=False):
-    """One event in the hand; `tries` counts attempts that took others and not this one."""
-
-    number: int
-    record: Record
-    tries: int = 0
-
-    @property
-    def key(self) -> Key:
-        """Return the row of the ledger that counts it."""
-        return self.record.event_type, self.record.experiment, self.record.variant
-
-
 class Lane:
     """See the module. Methods that say so are called with the ledger's lock held."""
 
     def __init__(self, options: LaneOptions, ledger: Ledger, notices: Notices) -> None:
         self.options = options
         self.backplane = options.make()
-        self.last_error: str | None = None
+        self.attempts = Attempts(self.backplane, options.name, notices)
         self.last_acknowledged: str | None = None
         self.recovered = 0  # events of earlier processes that were read for this lane
         self.others: tuple[Lane, ...] = ()
@@ -87,9 +71,8 @@ class Lane:
         self._hand_end = 0
         self._since = 0.0  # when it was seen that events wait
         self._counts = dict.fromkeys(BackplaneCounts.__struct_fields__, 0)
-        self._suspects: dict[EventType, float] = {}
         self._flush_links: tuple[Link, ...] = ()
-        self._closing = self._abandoned = self._connected = self._running = False
+        self._closing = self._abandoned = self._running = False
         self._close_by = 0.0
         self._thread: threading.Thread | None = None
 
@@ -97,6 +80,11 @@ class Lane:
     def is_started(self) -> bool:
         """Say whether there has been a thread, so that the backplane may hold something open."""
         return self._thread is not None
+
+    @property
+    def last_error(self) -> str | None:
+        """Return why the backplane took nothing the last time."""
+        return self.attempts.last_error
 
     @property
     def oldest(self) -> str | None:
@@ -152,6 +140,7 @@ class Lane:
     def close(self, close_by: float) -> None:
         """Have the thread send what is left and end, before the moment *close_by* of the monotonic clock; lock held."""
         self._closing, self._close_by = True, close_by
+        self.attempts.hurry()
         self._wake.notify()
 
     def join(self) -> None:
@@ -305,7 +294,7 @@ class Lane:
         """Send what is in the hand until all of it is settled or abandoned, and let the cursor pass it."""
         failures = 0
         while self._hand:
-            if self._attempt(link):
+            if self._settle(link, self.attempts.send(self._hand)):
                 failures = 0
             elif not self._pause(failures):
                 return
@@ -319,81 +308,7 @@ class Lane:
         with self._ledger.lock:
             self._ledger.changed.notify_all()
 
-    def _attempt(self, link: Link) -> bool:
-        """Send the hand once; say whether something was settled."""
-        hand = self._hand  # `abandon` replaces it while the backplane works
-        try:
-            verdicts = self._send([held.record for held in hand])
-        except UnavailableError as error:
-            self._fail(str(error))
-            return False
-        except Exception as error:  # noqa: BLE001 - whatever a connector does, its lane lives on and says so
-            # Only the type: the text is a client library's own and may hold a secret.
-            reason = f"unexpected {type(error).__name__}"
-            self._fail(reason, error)
-            return self._attempt_each(link, hand) if len(hand) > 1 else self._settle(link, self._poisoned(hand, reason))
-        return self._settle(link, self._final(hand, verdicts))
-
-    def _send(self, records: Sequence[Record]) -> Sequence[Verdict | Rejected]:
-        if not self._connected:
-            self.backplane.start()
-            self._connected = True
-        verdicts = self.backplane.send(records)
-        if len(verdicts) != len(records):
-            raise RuntimeError(f"{len(verdicts)} verdicts for {len(records)} records")
-        return verdicts
-
-    def _attempt_each(self, link: Link, hand: Sequence[Held]) -> bool:
-        """Send one by one what together made the backplane fail: one of them alone may be the reason."""
-        settled = False
-        for held in hand:
-            if self._closing:
-                break
-            try:
-                verdicts = self._send([held.record])
-            except UnavailableError as error:
-                self._fail(str(error))
-                break
-            except Exception as error:  # noqa: BLE001 - see `_attempt`
-                reason = f"unexpected {type(error).__name__}"
-                final: list[tuple[Held, Verdict | Rejected]] = [*self._poisoned([held], reason)]
-                if not final:
-                    break  # nothing may overtake it
-            else:
-                final = self._final([held], verdicts)
-            settled = self._settle(link, final) or settled
-        return settled
-
-    def _final(
-        self, hand: Sequence[Held], verdicts: Sequence[Verdict | Rejected]
-    ) -> list[tuple[Held, Verdict | Rejected]]:
-        """Return what needs no further attempt, with its verdict."""
-        final: list[tuple[Held, Verdict | Rejected]]
-        final = [(held, verdict) for held, verdict in zip(hand, verdicts, strict=True) if verdict is not Verdict.RETRY]
-        left = [held for held, verdict in zip(hand, verdicts, strict=True) if verdict is Verdict.RETRY]
-        if final and left:
-            for held in left:
-                held.tries += 1
-            final += self._exhausted(left, "is not taken, though others are")
-        return final
-
-    def _poisoned(self, hand: Sequence[Held], reason: str) -> list[tuple[Held, Rejected]]:
-        """Count an attempt that failed because of *hand* itself, and return what has had enough of them."""
-        for held in hand:
-            held.tries += 1
-        return self._exhausted(hand, reason)
-
-    def _exhausted(self, hand: Sequence[Held], reason: str) -> list[tuple[Held, Rejected]]:
-        now = time.monotonic()
-        spent = []
-        for held in hand:
-            kind = held.record.event_type
-            if held.tries >= (1 if self._suspects.get(kind, 0.0) > now else POISON_TRIES):
-                self._suspects[kind] = now + SUSPECT_SECONDS
-                spent.append((held, Rejected(f"{reason} ({held.tries} attempts)")))
-        return spent
-
-    def _settle(self, link: Link, final: Sequence[tuple[Held, Verdict | Rejected]]) -> bool:
+    def _settle(self, link: Link, final: Sequence[Final]) -> bool:
         """Settle what has a final verdict; say whether anything had."""
         if not self._abandoned:
             final = [one for one in final if not isinstance(one[1], Rejected) or self._set_aside(link, one[0], one[1])]
@@ -419,7 +334,7 @@ class Lane:
             return False
         return True
 
-    def _tell(self, link: Link, final: Sequence[tuple[Held, Verdict | Rejected]]) -> None:
+    def _tell(self, link: Link, final: Sequence[Final]) -> None:
         kept = "set aside" if link.is_durable else "dropped"
         for _, verdict in final:
             if isinstance(verdict, Rejected):
@@ -428,7 +343,6 @@ class Lane:
                     f"backplane `{self.options.name}` rejected an event, which was {kept}: {verdict.reason}",
                 )
         if any(isinstance(verdict, Verdict) for _, verdict in final):
-            self.last_error = None
             self.last_acknowledged = timestamps.now()
 
     def _finish(self, link: Link, held: Held, verdict: Verdict | Rejected) -> tuple[Receipt | None, Status]:
@@ -446,14 +360,6 @@ class Lane:
         status = Status.DROPPED if is_lost else Status.ACKNOWLEDGED
         self._ledger.move(held.key, link.status, status)
         return link.receipts.pop(held.number, None), status
-
-    def _fail(self, reason: str, error: Exception | None = None) -> None:
-        self.last_error = reason
-        self._notices.warn(
-            f"{self.options.name} unavailable",
-            f"backplane `{self.options.name}` takes no events, they wait and are sent again: {reason}",
-            error,
-        )
 
     def _pause(self, failures: int) -> bool:
         """Wait before the next attempt: exponential back-off with full jitter; say no when the hand was abandoned."""
