@@ -21,7 +21,6 @@ from backplane_runtime.events import EVENTS, SCHEMA_VERSION, Event, EventType
 from backplane_runtime.receipts import Receipt
 
 _ENCODER = msgspec.json.Encoder()
-_PAYLOAD_KEY = b'"payload":'
 
 encode = _ENCODER.encode
 
@@ -98,7 +97,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     correlation_id: str | None
     metadata: bytes | None
     envelope: bytes
-    payload_size: int
 
     @property
     def schema_version(self) -> str:
@@ -108,9 +106,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def payload(self) -> bytes:
         """Return the payload's bytes: the very ones of the envelope."""
-        # Before the payload stand an id, a timestamp, a type and a version, so the first such key is the right one.
-        start = self.envelope.index(_PAYLOAD_KEY) + len(_PAYLOAD_KEY)
-        return self.envelope[start : start + self.payload_size]
+        return bytes(_decode_payload(self.envelope).payload)
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -123,15 +119,6 @@ class Context(msgspec.Struct, frozen=True):
 NO_CONTEXT = Context()
 
 
-class _Line(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    event_id: str
-    timestamp: str
-    event_type: str
-    payload: msgspec.Raw
-    correlation_id: str | None = None
-    metadata: msgspec.Raw = msgspec.Raw()
-
-
 class _Routing(msgspec.Struct, frozen=True, gc=False):
     experimentName: str  # noqa: N815 - the wire's names
     subjectId: str | None = None  # noqa: N815
@@ -140,8 +127,22 @@ class _Routing(msgspec.Struct, frozen=True, gc=False):
     newVariantKey: str | None = None  # noqa: N815
 
 
+class _Line(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    event_id: str
+    timestamp: str
+    event_type: str
+    payload: _Routing
+    correlation_id: str | None = None
+    metadata: msgspec.Raw = msgspec.Raw()
+
+
+class _Payload(msgspec.Struct, frozen=True, gc=False):
+    payload: msgspec.Raw
+
+
 _KINDS = {kind.wire_name: kind for kind in EventType}
 _decode_line = msgspec.json.Decoder(_Line).decode
+_decode_payload = msgspec.json.Decoder(_Payload).decode
 _decode_routing = msgspec.json.Decoder(_Routing).decode
 
 
@@ -223,7 +224,7 @@ def record_of(line: bytes) -> Record:
         msgspec.MsgspecError, KeyError: if it is none that this version knows.
     """
     found = _decode_line(line)
-    routing = _decode_routing(found.payload)
+    routing = found.payload
     kind = _KINDS[found.event_type]
     return Record(
         event_id=found.event_id,
@@ -236,7 +237,6 @@ def record_of(line: bytes) -> Record:
         correlation_id=found.correlation_id,
         metadata=bytes(found.metadata) or None,
         envelope=line,
-        payload_size=len(memoryview(found.payload)),
     )
 
 

@@ -33,7 +33,6 @@ RETRY_BASE_SECONDS = 0.1
 RETRY_CAP_SECONDS = 10.0
 DISK_SECONDS = 1.0  # between attempts to read or write a spool that fails
 BATCH_BYTES = 16 << 20  # servers refuse what is much larger: PostgreSQL a message of 1 GB, for ever
-_SLICE = 64  # events settled under one hold of the lock, so that nobody waits for a whole batch
 
 
 class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -312,17 +311,25 @@ class Lane:
         """Settle what has a final verdict; say whether anything had."""
         if not self._abandoned:
             final = [one for one in final if not isinstance(one[1], Rejected) or self._set_aside(link, one[0], one[1])]
-        for start in range(0, len(final), _SLICE):
-            with self._ledger.lock:
-                if self._abandoned:
-                    return True
-                ended = [self._finish(link, *one) for one in final[start : start + _SLICE]]
-                self._numbers -= {held.number for held, _ in final[start : start + _SLICE]}
-                self._hand = [held for held in self._hand if held.number in self._numbers]
-                self._ledger.changed.notify_all()
-            _end_receipts(ended)
+        with self._ledger.lock:
+            if self._abandoned:
+                return True
+            self._numbers -= {held.number for held, _ in final}
+            self._hand = [held for held in self._hand if held.number in self._numbers] if self._numbers else []
+            ended = self._finish_all(link, final)
+            self._ledger.changed.notify_all()
+        _end_receipts(ended)
         self._tell(link, final)
         return bool(final)
+
+    def _finish_all(self, link: Link, final: Sequence[Final]) -> list[tuple[Receipt | None, Status]]:
+        """Count the ends of deliveries; lock held."""
+        if self.others or link.receipts or any(verdict is not Verdict.ACKNOWLEDGED for _, verdict in final):
+            return [self._finish(link, held, verdict) for held, verdict in final]
+        # Nothing but acknowledged events that are nobody else's: by far the most frequent case, at a third of the cost.
+        self._counts["acknowledged"] += len(final)
+        self._ledger.move(Counter(held.key for held, _ in final), link.status, Status.ACKNOWLEDGED)
+        return []
 
     def _set_aside(self, link: Link, held: Held, verdict: Rejected) -> bool:
         """Keep what cannot be delivered, and say whether it is kept: where it is not, it is tried again."""
@@ -358,7 +365,7 @@ class Lane:
         is_lost = is_lost or held.number in link.given_up
         link.given_up.discard(held.number)
         status = Status.DROPPED if is_lost else Status.ACKNOWLEDGED
-        self._ledger.move(held.key, link.status, status)
+        self._ledger.move({held.key: 1}, link.status, status)
         return link.receipts.pop(held.number, None), status
 
     def _pause(self, failures: int) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -123,7 +123,7 @@ class Ledger:
         self.enter({key: 1}, status)
         return status
 
-    def enter(self, numbers: dict[Key, int], status: Status, *, recovered: bool = False) -> None:
+    def enter(self, numbers: Mapping[Key, int], status: Status, *, recovered: bool = False) -> None:
         """Count published events that met *status*."""
         column = _COLUMN[status]
         with self.lock:
@@ -133,7 +133,7 @@ class Ledger:
                 row[column] += number
                 row[_RECOVERED] += number * recovered
 
-    def enter_batch(self, numbers: dict[Key, int], status: Status, batch: int) -> None:
+    def enter_batch(self, numbers: Mapping[Key, int], status: Status, batch: int) -> None:
         """Count events that are in a log now, unless that *batch* is the last that was entered; lock held."""
         if self.has_entered(batch):
             return
@@ -152,12 +152,13 @@ class Ledger:
         """Return how many events of these types this process has put in a log; lock held."""
         return sum(row[_ENTERED] for key, row in self._rows.items() if key[0] in kinds)
 
-    def move(self, key: Key, before: Status, after: Status) -> None:
-        """Move one event from the fate *before* to the fate *after*."""
+    def move(self, numbers: Mapping[Key, int], before: Status, after: Status) -> None:
+        """Move events from the fate *before* to the fate *after*."""
         with self.lock:
-            row = self._row(key)
-            row[_COLUMN[before]] -= 1
-            row[_COLUMN[after]] += 1
+            for key, number in numbers.items():
+                row = self._row(key)
+                row[_COLUMN[before]] -= number
+                row[_COLUMN[after]] += number
 
     def rows(self, queued: Iterable[Draft]) -> dict[Key, Counts]:
         """Return the counts of each key, with *queued* as in flight; called with the lock held."""

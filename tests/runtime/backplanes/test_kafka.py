@@ -260,7 +260,6 @@ def check_nobody_answers(port: int, caplog: pytest.LogCaptureFixture) -> None:
     plane.close()
     assert time.monotonic() - started < 2
     assert plane.ledger().total.spooled == 1
-    assert "1 undelivered event is lost" in caplog.text
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) <= 3
 
 
