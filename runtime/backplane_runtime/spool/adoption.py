@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backplane_runtime.spool.files import FILES, Files
-from backplane_runtime.spool.inspection import FolderView, folders, look_at_root
+from backplane_runtime.spool.inspection import folders, is_alive, look_at
 from backplane_runtime.spool.layout import LOCK, Destination, Meta, SpoolFormatError, load_meta
 from backplane_runtime.spool.log import SpoolLog
 from backplane_runtime.spool.removal import sweep
@@ -61,17 +61,20 @@ def adoptable(root: Path, destinations: Sequence[Destination], *, files: Files =
 
 
 def stranded(root: Path, destinations: Sequence[Destination], *, files: Files = FILES) -> list[Stranded]:
-    """Return what dead processes left under *root* that none of *destinations* may deliver."""
+    """Return what dead processes left under *root* that none of *destinations* may deliver; never raises for what is there."""
     keys = {destination.key for destination in destinations}
+    return [one for path in _folders(files, root) for one in _stranded(files, path, keys)]
+
+
+def _stranded(files: Files, path: Path, keys: set[tuple[str, str, str]]) -> Iterator[Stranded]:
     try:
-        return [one for view in look_at_root(root, files=files) for one in _stranded(view, keys)]
+        if is_alive(path, files=files):
+            return  # asked first: to look costs milliseconds
+        view = look_at(path, files=files)
+    except FileNotFoundError:
+        return  # another process removed it meanwhile
     except OSError as error:
-        _LOGGER.warning("spool %s cannot be looked at: %s", root, error.strerror)
-        return []
-
-
-def _stranded(view: FolderView, keys: set[tuple[str, str, str]]) -> Iterator[Stranded]:
-    if view.is_alive:
+        yield Stranded(path.name, None, 0, f"it cannot be read: {error.strerror}")
         return
     if view.meta is None:
         yield Stranded(view.name, None, view.end - 1, view.problem)

@@ -19,6 +19,8 @@ from backplane_runtime.spool.frame import encode_frames
 from backplane_runtime.spool.scan import Frame, Scan
 from backplane_runtime.spool.segments import Chain, Mark, Segment
 
+_LEAVE_SHARE = 8  # a delivered file is left if it has this part of the size at which it is followed anyway
+
 
 class _Part(Segment):
     """A segment file of this process.
@@ -49,6 +51,7 @@ class Tail:
         self._folder = folder
         self._chain = chain
         self._segment_bytes = segment_bytes
+        self._worth_leaving = max(1, segment_bytes // _LEAVE_SHARE)
         self._part: _Part | None = None
         self._descriptor = -1  # of the part
         self._is_clean = True  # the file ends where `written` says
@@ -82,6 +85,20 @@ class Tail:
             raise
         part.written = mark
         self._is_clean = True
+
+    def could_leave(self, position: int) -> bool:
+        """Say whether the last file is large enough to be left, and every event in it is before *position*."""
+        part = self._part
+        return part is not None and part.written.number <= position and part.written.size >= self._worth_leaving
+
+    def leave(self, position: int) -> None:
+        """Go to a new file if the last one can be left.
+
+        Raises:
+            OSError: if there can be no new file; then the old one stays.
+        """
+        if self._is_clean and self.could_leave(position):
+            self._next_part()
 
     def publish(self) -> int:
         """Let readers see what was appended, and return the number behind it; no I/O."""
