@@ -104,9 +104,17 @@ def _take(files: Files, path: Path) -> int | None:
     """Return the lock of the folder *path*, -1 if there is nothing to take, None if somebody holds it."""
     try:
         lock = files.open_to_read(path / LOCK)
+    except FileNotFoundError:
+        return -1
     except OSError as error:
-        return _left_alone(path, error)
-    is_free = files.lock(lock)
+        _say_left_alone(path, error)
+        return -1
+    try:
+        is_free = files.lock(lock)
+    except OSError as error:
+        files.close(lock)
+        _say_left_alone(path, error)
+        return -1
     # Its owner may have removed or renamed the folder since it was opened.
     if is_free and files.is_at(lock, path / LOCK):
         return lock
@@ -114,10 +122,9 @@ def _take(files: Files, path: Path) -> int | None:
     return -1 if is_free else None
 
 
-def _left_alone(path: Path, error: OSError) -> int:
-    if not isinstance(error, FileNotFoundError):
-        _LOGGER.warning("spool %s is left alone: %s", path, error.strerror)
-    return -1
+def _say_left_alone(path: Path, error: OSError | SpoolFormatError) -> None:
+    reason = error.strerror if isinstance(error, OSError) else error
+    _LOGGER.warning("spool %s is left alone: %s", path, reason)
 
 
 def _opened(files: Files, path: Path, lock: int, keys: set[tuple[str, str, str]]) -> SpoolLog | None:
@@ -129,8 +136,7 @@ def _opened(files: Files, path: Path, lock: int, keys: set[tuple[str, str, str]]
         log = SpoolLog.adopted(path, meta, lock, files=files)
     except (OSError, SpoolFormatError) as error:
         files.close(lock)
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        _LOGGER.warning("spool %s is left alone: %s", path, reason)
+        _say_left_alone(path, error)
         return None
     if log.is_drained:
         log.close()

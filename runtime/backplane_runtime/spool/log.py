@@ -266,10 +266,16 @@ class SpoolLog:
 
 def _new_lock(files: Files, path: Path) -> int:
     lock = files.create(path)
-    if files.lock(lock):
-        return lock
-    files.close(lock)
-    raise BlockingIOError(f"{path} is swept by another process")
+    try:
+        is_ours = files.lock(lock)
+    except BaseException:
+        discard(files, path.parent)
+        files.close(lock)
+        raise
+    if not is_ours:
+        files.close(lock)
+        raise BlockingIOError(f"{path} is swept by another process")
+    return lock
 
 
 def _cursor(folder: Folder, name: str) -> Cursor:

@@ -26,7 +26,7 @@ from tests.runtime.spool.disk import Crashed, Disk, Interrupted
 ROOT = Path("/spool")
 DESTINATIONS = (Destination(name="a", type="t", target="1"), Destination(name="b", type="t", target="2"))
 OPTIONS = SpoolOptions(destinations=DESTINATIONS, segment_bytes=400)
-EXAMPLES = int(os.environ.get("BACKPLANE_MODEL_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("BACKPLANE_MODEL_EXAMPLES", "300"))
 
 destinations = st.sampled_from(["a", "b"])
 seeds = st.integers(0, 2**32 - 1)
