@@ -48,8 +48,8 @@ lint: ## ruff check, ruff format, mypy --strict
 	@.venv/bin/python -m ruff format --quiet --check . || { echo "error: run .venv/bin/ruff format ." >&2; exit 1; }
 	@.venv/bin/python -m mypy --no-error-summary
 
-bench: ## how fast it is here
-	$(ENVIRONMENT) test
+bench: ## how fast it is here, beside OpenTelemetry, Segment, PostHog and Statsig
+	$(ENVIRONMENT) bench
 	@.venv/bin/python -m tests.benchmarks $(ARGS)
 
 servers: ## start the test servers, print their addresses, stop them on Ctrl-C

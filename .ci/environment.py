@@ -1,6 +1,6 @@
 """Make `.venv` hold what one of the make targets needs, and do nothing when it already does.
 
-Usage: `python .ci/environment.py demo|demo-kafka|test|lint`. Standard library only: it runs before anything is installed.
+Usage: `python .ci/environment.py demo|demo-kafka|test|lint|bench`. Standard library only: it runs before anything is installed.
 Uses uv when it is there, else venv and pip. Safe to run twice at once and safe to kill: a lock file beside the environment
 says whether the last run finished, and an unfinished environment is thrown away and made again.
 """
@@ -37,12 +37,15 @@ class PackageSet:
         return set(other.extras) <= set(self.extras) and set(other.groups) <= set(self.groups)
 
 
+TESTED = ("compiler", "kafka", "postgresql", "opentelemetry")
+
 SETS = {
     "demo": PackageSet(extras=("compiler",)),
     "demo-kafka": PackageSet(extras=("compiler", "kafka")),
-    "test": PackageSet(extras=("compiler", "kafka", "postgresql"), groups=("test",)),
-    # mypy reads the types of everything that the code and the tests import.
-    "lint": PackageSet(extras=("compiler", "kafka", "postgresql"), groups=("test", "lint")),
+    "test": PackageSet(extras=TESTED, groups=("test",)),
+    # mypy reads the types of everything that the code and the tests import, but the peers: they are measured, not used.
+    "lint": PackageSet(extras=TESTED, groups=("test", "lint")),
+    "bench": PackageSet(extras=("compiler", "opentelemetry"), groups=("bench",)),
 }
 
 

@@ -4,6 +4,7 @@ Imports pytest and the standard library only, because the tests of the bare runt
 """
 
 import os
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import NoReturn, TypeVar
@@ -50,6 +51,23 @@ def postgresql_url(postgresql: PostgreSQLServer) -> Iterator[str]:
     """The address of an empty PostgreSQL database of this test alone."""
     with postgresql.fresh_database() as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def _spool_of_this_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a spool folder of its own: what one leaves there, the next would deliver."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture(autouse=True)
+def _conservation() -> Iterator[None]:
+    """Hold every data plane of a test to the law, whatever the test was about."""
+    yield
+    process = sys.modules.get("backplane_runtime.process")
+    for plane in list(process._members) if process else ():
+        view = plane.ledger()
+        for counts in (view.total, *view.by_type.values(), *(one.counts for one in view.by_variant)):
+            assert counts.published == counts.accounted, view
 
 
 @pytest.hookimpl(tryfirst=True)

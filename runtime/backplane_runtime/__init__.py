@@ -9,8 +9,10 @@ TYPE_CHECKING = False  # type checkers take it for true; importing `typing` alon
 if TYPE_CHECKING:
     from backplane_runtime.backplanes.api import BackplaneError
     from backplane_runtime.backplanes.registry import Registration, register_backplane
+    from backplane_runtime.binding import BoundPlane, SubjectPlane
     from backplane_runtime.config import ConfigError
     from backplane_runtime.data_plane import DataPlane, PublishError
+    from backplane_runtime.defaults import context
     from backplane_runtime.envelope import Envelope, InvalidEventError
     from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, EventType, Exposure, Outcome
     from backplane_runtime.health import Health
@@ -22,6 +24,7 @@ _HOMES = {
     "AnalysisSignal": "events",
     "Assignment": "events",
     "BackplaneError": "backplanes.api",
+    "BoundPlane": "binding",
     "ConfigError": "config",
     "Counts": "ledger",
     "DataPlane": "data_plane",
@@ -38,6 +41,8 @@ _HOMES = {
     "Registration": "backplanes.registry",
     "SettingsError": "settings",
     "Status": "status",
+    "SubjectPlane": "binding",
+    "context": "defaults",
     "register_backplane": "backplanes.registry",
 }
 
@@ -45,6 +50,7 @@ __all__ = [
     "AnalysisSignal",
     "Assignment",
     "BackplaneError",
+    "BoundPlane",
     "ConfigError",
     "Counts",
     "DataPlane",
@@ -61,6 +67,8 @@ __all__ = [
     "Registration",
     "SettingsError",
     "Status",
+    "SubjectPlane",
+    "context",
     "register_backplane",
 ]
 

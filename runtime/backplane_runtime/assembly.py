@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from backplane_runtime.admission import enabled_types
 from backplane_runtime.backplanes.api import BackplaneError
 from backplane_runtime.backplanes.registry import kind_of, load_maker, registered
-from backplane_runtime.config import BackplaneEntry, ConfigError, FrozenConfig
-from backplane_runtime.events import Event, EventType
+from backplane_runtime.config import BackplaneEntry, ConfigError, Experiment, FrozenConfig
+from backplane_runtime.events import EventType
 from backplane_runtime.lane import LaneOptions
 from backplane_runtime.references import UnresolvedReferenceError
 from backplane_runtime.settings import Composite, Member, Plane, Settings, SettingsError, from_wire, known_part
 
-Redact = Callable[[Event], dict[str, Any]]
+if TYPE_CHECKING:
+    from backplane_runtime.redaction import Redactor
 
 
 class Assembly(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +25,8 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
 
     plane: Plane
     lanes: tuple[LaneOptions, ...]
-    redactor: Redact | None
+    redactor: Redactor | None
+    catalog: tuple[Experiment, ...] = ()
 
     @property
     def taken(self) -> frozenset[EventType]:
@@ -41,7 +42,8 @@ def assemble(config: FrozenConfig) -> Assembly:
     """
     try:
         lanes = tuple(_lane_of_entry(entry, config) for entry in config.backplanes)
-        return Assembly(plane=config.data_plane, lanes=lanes, redactor=_redactor(config.data_plane))
+        redactor = _redactor(config.data_plane)
+        return Assembly(plane=config.data_plane, lanes=lanes, redactor=redactor, catalog=config.catalog)
     except (BackplaneError, SettingsError, UnresolvedReferenceError) as error:
         raise ConfigError(str(error)) from None  # the text says all; the chain would be three tracebacks of ours
 
@@ -78,15 +80,24 @@ def _lane(member: Member, kind: str, plane: Plane) -> LaneOptions:
     more = {"events": events & enabled_types(plane)} if registered(kind).wants_events else {}
     return LaneOptions(
         name=member.name,
+        kind=kind,
+        target=target_of(kind, member.settings),
         make=partial(load_maker(kind), member.settings, **more),
         events=events,
         batch_size=getattr(member.settings, "batch_size", plane.batch_size),
         interval=plane.flush_interval_ms / 1000,
-        capacity=plane.max_queue_size,
     )
 
 
-def _redactor(plane: Plane) -> Redact | None:
+def target_of(kind: str, settings: Any) -> str:
+    """Return, as a hash, where a backplane of type *kind* with *settings* sends to: it may hold what is secret."""
+    import hashlib  # noqa: PLC0415 - 2 ms
+
+    place = settings.place() if isinstance(settings, Settings) else settings
+    return hashlib.blake2b(msgspec.json.encode([kind, place], order="sorted"), digest_size=8).hexdigest()
+
+
+def _redactor(plane: Plane) -> Redactor | None:
     if plane.pii_redaction is None:
         return None
     from backplane_runtime.redaction import Redactor  # noqa: PLC0415 - brings `hashlib`, 5 ms, and few need it

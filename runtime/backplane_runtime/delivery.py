@@ -1,104 +1,241 @@
-"""Delivery: every event to every lane that takes its type, and the end of all of them.
+"""Delivery: from the queue to every backplane that takes an event, and the end of all of it.
 
-An event is acknowledged when each lane that takes its type has it; one that any lane gave up is dropped, though the
-others may have it: the counts of each backplane tell.
+The queue is the writer's, the logs are the chain's, and each backplane has a lane. What is here is what concerns them all:
+where a new event finds room, what happens when there is none, flushing, closing.
 
-When a queue is full, `failureMode: block` lets `publish` wait up to `BLOCK_SECONDS` for room; the other modes, and block
-after that time, drop the *new* event for the backplane whose queue it is, count it, and log at a bounded rate.
-`failureMode: spool` acts like `drop` until there is a spool: bounded memory, retried without end. One log line and
-`Health.memory_only` say so.
+An event is acknowledged when each lane that takes its type has it; one that any lane gave up is dropped, though the others
+may have it: the counts of each backplane tell.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 
-from backplane_runtime.envelope import Record
-from backplane_runtime.events import EventType
+from backplane_runtime import spooling
+from backplane_runtime.assembly import Assembly
+from backplane_runtime.chain import Chain
+from backplane_runtime.envelope import Draft
 from backplane_runtime.lane import Lane
-from backplane_runtime.ledger import Entry, Ledger
+from backplane_runtime.ledger import Ledger, LedgerView, view
+from backplane_runtime.log import Log
 from backplane_runtime.notices import Notices
+from backplane_runtime.overflow import PRESSED_FROM, is_kept
 from backplane_runtime.status import Status
+from backplane_runtime.writer import Writer
 
-BLOCK_SECONDS = 5.0
+BLOCK_SECONDS = 5.0  # how long `failureMode: block` waits for room
+RELIEF_SECONDS = 0.01  # how long `publish` lets the writer work where the queue is nearly full
+MINUTE_SECONDS = 60.0  # between analysis signals about the ledger
+SAVE_SECONDS = 2.0  # how long `close` waits for a disk that hangs
 
 
 class Delivery:
-    """All lanes of one data plane."""
+    """All of it for one data plane. Opens nothing before the first event."""
 
-    def __init__(self, lanes: Sequence[Lane], ledger: Ledger, notices: Notices, *, blocks: bool) -> None:
-        self.lanes = tuple(lanes)
-        self._takers = {kind: tuple(lane for lane in lanes if kind in lane.options.events) for kind in EventType}
+    def __init__(self, assembly: Assembly, ledger: Ledger, notices: Notices) -> None:
+        plane = assembly.plane
+        self._plane = plane
         self._ledger = ledger
         self._notices = notices
-        self._blocks = blocks
+        self.lanes = tuple(Lane(options, ledger, notices) for options in assembly.lanes)
+        self.spooler = spooling.Spooler(plane, assembly.lanes) if spooling.wanted(plane) else None
+        self.chain = Chain([lane.options.name for lane in self.lanes], self.spooler.open if self.spooler else None)
+        self.writer = Writer(self.chain, ledger, notices, syncs=plane.durability == "host" and self.spooler is not None)
+        self.writer.on_append = self._appended
+        self.writer.on_tick = self._tick
+        for lane in self.lanes:
+            lane.chain, lane.others = self.chain, tuple(other for other in self.lanes if other is not lane)
+        self.on_minute: Callable[[], None] | None = None
+        self.limit = 0
+        """Where the queue is shorter, `publish` may append to it without asking."""
+        self.largest = plane.max_queue_bytes // 2 // plane.max_queue_size
+        """In bytes: a payload that is longer is counted, so that all of them together are bounded."""
+        self._is_strict = plane.durability == "processStrict" and self.spooler is not None
+        self._large = 0  # bytes of large payloads in the queue
+        self._disk_fill = 0.0
+        self._next_look = self._next_adoption = self._next_reopening = 0.0
+        self._next_minute = time.monotonic() + MINUTE_SECONDS
         self._started = False
         self._closed = False
 
-    def put(self, record: Record) -> Status:
-        """Hand *record* to its lanes, count it, and return what became of it."""
-        entry = Entry(record)
-        try:
-            self._hand_out(entry)
-            if entry.lost:
-                self._say_dropped()
-        except Exception as error:
-            # A signal handler raised in between: an event that is on its way stays, and must not be counted again.
-            if entry.status is None and not entry.pending:
-                raise
-            self._notices.warn("torn", f"`publish` kept its event and a {type(error).__name__} raised meanwhile", error)
-        return self._ledger.enter(entry)
+    @property
+    def memory_only(self) -> bool:
+        """Say whether undelivered events live in memory alone."""
+        return self.spooler is None or self.chain.problem is not None
 
-    def _hand_out(self, entry: Entry) -> None:
-        takers = self._takers[entry.record.event_type]
-        wanted = len(takers)
+    def start(self) -> None:
+        """Open the logs and start the threads, unless that was done."""
         with self._ledger.lock:
-            if self._blocks:
-                self._ledger.changed.wait_for(
-                    lambda: self._closed or all(lane.has_room for lane in takers), BLOCK_SECONDS
-                )
-            try:
-                if not self._closed:
-                    self._start()
-                    for lane in takers:
-                        lane.put(entry)
-            finally:  # also where a signal handler raised between two lanes: the second will never have it
-                entry.lost = entry.pending < wanted
-            self._ledger.enter(entry)
+            if self._started or self._closed:
+                return
+            for lane in self.lanes:
+                lane.start()
+            self.writer.start()
+            self._started = True
+            self._set_limit()
+
+    def put(self, draft: Draft, subject: str | None) -> Status:
+        """Find room for *draft* and say what became of it; the way of those that the quick check did not let through."""
+        if not self._started:
+            self.start()
+        if self._plane.failure_mode == "block" and not self.writer.is_here:
+            self._await_room()
+        problem = "the data plane is closed" if self._closed else self._no_room(draft, subject)
+        if problem is not None:
+            self._notices.warn(problem, f"an event was dropped: {problem}")
+            if draft.receipt is not None:
+                draft.receipt.end(Status.DROPPED)
+            return self._ledger.count((draft.form.kind, draft.experiment, draft.variant), Status.DROPPED)
+        if len(draft.payload) > self.largest:
+            with self._ledger.lock:
+                self._large += len(draft.payload)
+        self.writer.queue.append(draft)
+        if self._is_strict:
+            self.writer.drain()
+            return Status.SPOOLED if draft.line is not None and self.chain.last.is_durable else Status.QUEUED
+        if self.writer.is_asleep:
+            self.writer.wake()
+        return Status.QUEUED
+
+    def view(self) -> LedgerView:
+        """Return the ledger, all of one moment."""
+        with self._ledger.lock:
+            self.writer.complete()
+            rows = self._ledger.rows(self.writer.queue.copy())
+            by_backplane = {lane.options.name: lane.counts() for lane in self.lanes}
+        return view(rows, by_backplane)
 
     def flush(self, timeout: float) -> bool:
         """Send all that was put so far; say whether all of it is settled within *timeout* seconds."""
+        until = time.monotonic() + timeout
+        self.start()
+        self.writer.save(timeout)
         with self._ledger.lock:
-            marks = [(lane, lane.flush()) for lane in self.lanes]
-            return self._ledger.changed.wait_for(lambda: all(lane.has_reached(mark) for lane, mark in marks), timeout)
+            if self.writer.queue:
+                return False
+            marks = [(link, link.log.end) for link in self.chain.links]
+            for lane in self.lanes:
+                lane.flush()
+            return self._ledger.changed.wait_for(
+                lambda: all(lane.has_passed(link, end) for link, end in marks for lane in self.lanes),
+                max(0.0, until - time.monotonic()),
+            )
+
+    def save(self) -> None:
+        """Have all that was put in the log: within milliseconds, where the disk is well."""
+        self.writer.save(SAVE_SECONDS)
 
     def close(self, timeout: float) -> int:
-        """Send what is left for at most *timeout* seconds, and return how many deliveries were given up."""
+        """Save what is queued, send what is left for at most *timeout* seconds, and return how many deliveries were lost."""
         with self._ledger.lock:
             if self._closed:
                 return 0
-            self._closed = True
+            self._closed, self.limit = True, 0
             self._ledger.changed.notify_all()  # who waits for room
+        self.writer.end(SAVE_SECONDS)
+        with self._ledger.lock:
+            self.chain.is_ready = True
             for lane in self.lanes:
                 lane.close(time.monotonic() + timeout)
         for lane in self.lanes:
             lane.join()
         with self._ledger.lock:
-            lost = sum(lane.abandon() for lane in self.lanes)
+            lost = self._drop_queue() + sum(lane.abandon(self.chain.links) for lane in self.lanes)
+            receipts = [one for link in self.chain.links for one in link.receipts.values()]
+        for receipt in receipts:
+            receipt.end(Status.SPOOLED)
+        for link in self.chain.links:
+            link.log.close()
         if lost:
             events = "1 undelivered event is" if lost == 1 else f"{lost} undelivered events are"
             self._notices.warn("lost", f"{events} lost: the data plane was closed after {timeout:g} s")
         return lost
 
-    def _start(self) -> None:
-        if not self._started:
-            for lane in self.lanes:
-                lane.start()
-            self._started = True
+    def forget(self) -> None:
+        """Let go, in a forked child, of what is the parent's."""
+        for link in self.chain.links:
+            link.log.forget()
 
-    def _say_dropped(self) -> None:
-        if self._closed:
-            self._notices.warn("closed", "an event was dropped: the data plane is closed")
+    def _drop_queue(self) -> int:
+        """Count what no log took, because the disk hangs; lock held."""
+        self.writer.complete()
+        left = list(self.writer.queue)
+        self.writer.queue.clear()
+        for one in left:
+            self._ledger.count((one.form.kind, one.experiment, one.variant), Status.DROPPED)
+        return len(left)
+
+    def _no_room(self, draft: Draft, subject: str | None) -> str | None:
+        """Return why there is no room for *draft*; nothing where there is."""
+        if self._large + len(draft.payload) > self._plane.max_queue_bytes // 2 and len(draft.payload) > self.largest:
+            return "the queue in memory is full (`maxQueueBytes`)"
+        if self.spooler is not None and len(self.writer.queue) >= self.limit > 0 and not self.writer.is_here:
+            self.writer.relieve(self.limit, RELIEF_SECONDS)
+        fill = self._fill()
+        is_kept_here = fill < 1 if self._plane.failure_mode == "block" else is_kept(subject, fill)
+        if not is_kept_here:
+            return "the queue in memory is full (`maxQueueSize`)"
+        return None if is_kept(subject, self._disk_fill) else "the spool is full (`spool.maxBytes`)"
+
+    def _fill(self) -> float:
+        with self._ledger.lock:
+            return (len(self.writer.queue) + self._held_in_memory()) / self._plane.max_queue_size
+
+    def _held_in_memory(self) -> int:
+        return sum(link.held for link in self.chain.links if not link.is_durable)
+
+    def _await_room(self) -> None:
+        with self._ledger.lock:
+            self._ledger.changed.wait_for(lambda: self._closed or self._fill() < 1, BLOCK_SECONDS)
+
+    def _set_limit(self) -> None:
+        pressed = max(1, int(self._plane.max_queue_size * PRESSED_FROM))
+        if self._closed or self._is_strict or self._disk_fill > PRESSED_FROM:
+            self.limit = 0
         else:
-            self._notices.warn("overflow", "an event was dropped: the queue in memory is full (`maxQueueSize`)")
+            self.limit = pressed - self._held_in_memory()
+
+    def _appended(self) -> None:
+        self._large = 0
+        for lane in self.lanes:
+            lane.notice()
+        self._set_limit()
+
+    def _tick(self) -> None:
+        """Do what is to be done from time to time, on the writer's thread."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + spooling.LOOK_SECONDS
+        self._adopt(now)
+        for link in self.chain.links:
+            link.log.release()
+        with self._ledger.lock:
+            if self._closed:
+                return
+            self.chain.drop_settled()
+            if self.chain.problem is not None and now >= self._next_reopening:
+                self._next_reopening = now + spooling.REOPEN_SECONDS
+                self.chain.reopen()
+            self._disk_fill = self.spooler.fill(self.chain.links) if self.spooler else 0.0
+            self._set_limit()
+        if self.on_minute is not None and now >= self._next_minute:
+            self._next_minute = now + MINUTE_SECONDS
+            self.on_minute()
+
+    def _adopt(self, now: float) -> None:
+        """Take over what dead processes left; lanes wait for the first time, so that it goes before what is new."""
+        found: list[tuple[Log, tuple[str, ...]]] = []
+        if self.spooler is not None and now >= self._next_adoption:
+            self._next_adoption = now + spooling.ADOPTION_SECONDS
+            try:
+                found = self.spooler.adopt()
+            except OSError as error:
+                self._notices.warn("adoption", f"what earlier processes left cannot be read: {error.strerror}")
+        with self._ledger.lock:
+            self.chain.insert(found)
+            if found or not self.chain.is_ready:
+                self.chain.is_ready = True
+                for lane in self.lanes:
+                    lane.wake()

@@ -1,42 +1,54 @@
-"""One lane: the way of events to one backplane, with a thread, a queue and retries of its own.
+"""One lane: the way of events to one backplane, with a thread, a cursor and retries of its own.
 
 A composite has a lane for each backplane. A thread for each is the simplest way to keep a dead backplane from holding up
 the others: every client library can then be called as it is, blocking.
 
-The queue here is memory. The spool (an issue of its own) takes the place of `Lane._queue`: `put` appends, `_take` moves
-the oldest to `_hand`, and what has left the hand is acknowledged. Until then a failing backplane is retried without end
-while its queue is bounded, and what is in memory is lost with the process.
+A lane reads the logs of the chain in their order, takes a batch into its *hand*, and sends until all of the hand is
+settled: acknowledged, or given up. Only then does its cursor pass the batch, so that what a crash leaves is sent again.
+
+What cannot be delivered must not hold up the rest (`attempts`): it is set aside with its reason, in the spool's folder.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from backplane_runtime.backplanes.api import Backplane, Rejected, UnavailableError, Verdict
+from backplane_runtime import timestamps
+from backplane_runtime.attempts import Attempts, Final, Held
+from backplane_runtime.backplanes.api import Backplane, Rejected, Verdict
+from backplane_runtime.chain import Chain, Link
+from backplane_runtime.envelope import record_of
 from backplane_runtime.events import EventType
-from backplane_runtime.ledger import BackplaneCounts, Entry, Ledger
+from backplane_runtime.ledger import BackplaneCounts, Ledger
 from backplane_runtime.notices import Notices
+from backplane_runtime.receipts import Receipt
+from backplane_runtime.status import Status
 
 RETRY_BASE_SECONDS = 0.1
 RETRY_CAP_SECONDS = 10.0
+DISK_SECONDS = 1.0  # between attempts to read or write a spool that fails
 BATCH_BYTES = 16 << 20  # servers refuse what is much larger: PostgreSQL a message of 1 GB, for ever
-_SLICE = 64  # entries settled under one hold of the lock, so that a publisher never waits for a whole batch
+_SLICE = 64  # events settled under one hold of the lock, so that nobody waits for a whole batch
 
 
 class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lane is made of; `make` builds the backplane and opens nothing. `interval` is in seconds."""
+    """What a lane is made of; `make` builds the backplane and opens nothing. `interval` is in seconds.
+
+    `target` says, as a hash, where the backplane sends to: what was spooled for one is not sent to another.
+    """
 
     name: str
+    kind: str
+    target: str
     make: Callable[[], Backplane]
     events: frozenset[EventType]
     batch_size: int
     interval: float
-    capacity: int
 
 
 class Lane:
@@ -45,28 +57,40 @@ class Lane:
     def __init__(self, options: LaneOptions, ledger: Ledger, notices: Notices) -> None:
         self.options = options
         self.backplane = options.make()
-        self.last_error: str | None = None
+        self.attempts = Attempts(self.backplane, options.name, notices)
+        self.last_acknowledged: str | None = None
+        self.recovered = 0  # events of earlier processes that were read for this lane
+        self.others: tuple[Lane, ...] = ()
+        self.chain: Chain | None = None
         self._ledger = ledger
         self._notices = notices
         self._wake = threading.Condition(ledger.lock)
-        self._queue: deque[Entry] = deque()
-        self._hand: list[Entry] = []  # taken from the queue, not yet settled
-        self._oldest = 0.0  # when the queue became non-empty
+        self._link: Link | None = None  # that the hand was read from
+        self._hand: list[Held] = []  # read, not yet settled
+        self._numbers: set[int] = set()  # of the hand
+        self._hand_end = 0
+        self._since = 0.0  # when it was seen that events wait
         self._counts = dict.fromkeys(BackplaneCounts.__struct_fields__, 0)
-        self._accepted = self._done = self._flush_to = 0  # numbers of entries since the start
-        self._closing = self._abandoned = self._connected = self._running = False
+        self._flush_links: tuple[Link, ...] = ()
+        self._closing = self._abandoned = self._running = False
         self._close_by = 0.0
         self._thread: threading.Thread | None = None
-
-    @property
-    def has_room(self) -> bool:
-        """Say whether one more event fits; lock held."""
-        return self._counts["in_flight"] < self.options.capacity
 
     @property
     def is_started(self) -> bool:
         """Say whether there has been a thread, so that the backplane may hold something open."""
         return self._thread is not None
+
+    @property
+    def last_error(self) -> str | None:
+        """Return why the backplane took nothing the last time."""
+        return self.attempts.last_error
+
+    @property
+    def oldest(self) -> str | None:
+        """Return the timestamp of the oldest event in the hand."""
+        hand = self._hand
+        return hand[0].record.timestamp if hand else None
 
     def start(self) -> None:
         """Start the thread unless there is one; lock held."""
@@ -75,40 +99,48 @@ class Lane:
             thread.start()
             self._thread = thread
 
-    def put(self, entry: Entry) -> None:
-        """Take *entry*, or give it up when there is no room; lock held."""
-        self._counts["taken"] += 1
-        if not self.has_room:
-            self._counts["dropped"] += 1
-            return
-        now, waiting = time.monotonic(), len(self._queue) + 1
-        if waiting == 1:
-            self._oldest = now
-        if waiting in (1, self.options.batch_size):
-            self._wake.notify()  # wakes nobody before the lock is free
-        # From here to `append` nothing is called, so no signal handler runs: what it raises leaves all of this or none.
-        entry.pending += 1
-        self._counts["in_flight"] += 1
-        self._accepted += 1
-        self._queue.append(entry)
+    def notice(self) -> None:
+        """Have the thread look at the logs, if something in them may be due; lock held."""
+        waiting = self._waiting()
+        if waiting and not self._since:
+            self._since = time.monotonic()
+            self._wake.notify()
+        elif waiting >= self.options.batch_size:
+            self._wake.notify()
 
     def counts(self) -> BackplaneCounts:
         """Return this backplane's counts; lock held."""
-        return BackplaneCounts(**self._counts)
+        taken = self._ledger.entered(self.options.events) + self.recovered
+        in_flight = taken - self._counts["acknowledged"] - self._counts["dropped"]
+        return BackplaneCounts(**self._counts | {"taken": taken, "in_flight": in_flight})
 
-    def flush(self) -> int:
-        """Have all that was put so far go now, and return the mark that `has_reached` answers for; lock held."""
-        self._flush_to = self._accepted
+    def flush(self) -> None:
+        """Have all that is in the logs go now; lock held."""
+        self._flush_links = self.chain.links if self.chain else ()
+        self._flush_ends = [link.log.end for link in self._flush_links]
         self._wake.notify()
-        return self._flush_to
 
-    def has_reached(self, mark: int) -> bool:
-        """Say whether all that was put before *mark* is settled; lock held."""
-        return self._done >= mark
+    def has_passed(self, link: Link, number: int) -> bool:
+        """Say whether every event of *link* before *number* is settled; lock held."""
+        reader = link.readers.get(self.options.name)
+        return reader is None or reader.position >= number or self._gave_up(link)
+
+    def has_settled(self, link: Link, held: Held) -> bool:
+        """Say whether this lane has nothing to do with *held* any more; lock held."""
+        reader = link.readers.get(self.options.name)
+        if reader is None or held.record.event_type not in self.options.events or held.number < reader.position:
+            return True
+        in_hand = link is self._link and held.number < self._hand_end
+        return (in_hand and held.number not in self._numbers) or self._gave_up(link)
+
+    def wake(self) -> None:
+        """Have the thread look at the chain again; lock held."""
+        self._wake.notify()
 
     def close(self, close_by: float) -> None:
         """Have the thread send what is left and end, before the moment *close_by* of the monotonic clock; lock held."""
         self._closing, self._close_by = True, close_by
+        self.attempts.hurry()
         self._wake.notify()
 
     def join(self) -> None:
@@ -116,134 +148,218 @@ class Lane:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(max(0.0, self._close_by - time.monotonic()))
 
-    def abandon(self) -> int:
-        """Give up all that is not settled, and return how many events that were; lock held."""
+    def abandon(self, links: Sequence[Link]) -> int:
+        """Give up all that is in memory only, and return how many deliveries that were; lock held."""
         self._abandoned = True
-        lost = [*self._hand, *self._queue]
-        for entry in lost:
-            self._finish(entry, Rejected("the data plane was closed"))
-        self._hand = []
-        self._queue.clear()
-        self._done = self._accepted
+        lost = 0
+        for link in links:
+            reader = link.readers.get(self.options.name)
+            if link.is_durable or reader is None:
+                continue
+            left = list(self._hand) if link is self._link else []
+            while lines := reader.read(1000, BATCH_BYTES):
+                left += self._held(link, lines)
+            for held in left:
+                self._finish(link, held, Rejected("the data plane was closed"))
+            reader.settle(link.log.end)
+            lost += len(left)
+        self._hand, self._numbers = [], set()
         self._ledger.changed.notify_all()
-        return len(lost)
+        return lost
+
+    def _gave_up(self, link: Link) -> bool:
+        return self._abandoned and not link.is_durable
 
     def _run(self) -> None:
         with self._ledger.lock:
             if self._running:
                 return  # a signal handler raised while the first thread was started, so a second one was
             self._running, self._thread = True, threading.current_thread()
-        while self._take():
-            self._deliver()
+        while (link := self._await_batch()) is not None:
+            try:
+                self._read(link)
+                self._deliver(link)
+            except OSError as error:  # of the spool: a backplane's own are met where it is called
+                self._disk_failed(error)
         self.backplane.close(max(0.0, self._close_by - time.monotonic()))
 
-    def _take(self) -> bool:
-        """Move the next batch into the hand as soon as it is due; say no when there will be none any more."""
+    def _await_batch(self) -> Link | None:
+        """Return the link whose next batch is due, as soon as one is; nothing when there will be none any more."""
         with self._wake:
-            while not self._is_due():
-                if self._closing and not self._queue:
-                    return False
+            while not self._abandoned:
+                link = self._next_link()
+                if link is not None and self._is_due(link):
+                    return link
+                if link is None:
+                    if self._closing:
+                        break
+                    self._since = 0.0
+                elif not self._since:
+                    self._since = time.monotonic()
                 self._wake.wait(self._patience())
-            self._hand = [self._queue.popleft()]
-            size = len(self._hand[0].record.envelope)
-            while self._queue and len(self._hand) < self.options.batch_size:
-                size += len(self._queue[0].record.envelope)
-                if size > BATCH_BYTES:
-                    break
-                self._hand.append(self._queue.popleft())
-            return True
+            return None
 
-    def _is_due(self) -> bool:
-        waiting = len(self._queue)
-        if not waiting:
+    def _next_link(self) -> Link | None:
+        name = self.options.name
+        for link in self.chain.links if self.chain and self.chain.is_ready else ():
+            reader = link.readers.get(name)
+            if reader is not None and reader.position < link.log.end:
+                return link
+        return None
+
+    def _waiting(self) -> int:
+        link = self._next_link()
+        return link.log.end - link.readers[self.options.name].position if link else 0
+
+    def _is_due(self, link: Link) -> bool:
+        if self._closing or link.is_sealed or self._is_flushing(link):
+            return True
+        waiting = link.log.end - link.readers[self.options.name].position
+        return waiting >= self.options.batch_size or (self._since > 0 and self._patience() <= 0)
+
+    def _is_flushing(self, link: Link) -> bool:
+        if link not in self._flush_links:
             return False
-        return (
-            waiting >= self.options.batch_size or self._closing or self._flush_to > self._done or self._patience() <= 0
-        )
+        return link.readers[self.options.name].position < self._flush_ends[self._flush_links.index(link)]
 
     def _patience(self) -> float:
         # Bounded also when nothing waits: a wait without end cannot be interrupted on some platforms.
-        return self._oldest + self.options.interval - time.monotonic() if self._queue else threading.TIMEOUT_MAX
+        return self._since + self.options.interval - time.monotonic() if self._since else threading.TIMEOUT_MAX
 
-    def _deliver(self) -> None:
-        """Send what is in the hand until all of it is settled or abandoned."""
-        size, failures = len(self._hand), 0
+    def _read(self, link: Link) -> None:
+        """Take the next batch of *link* into the hand."""
+        reader, end = link.readers[self.options.name], link.log.end
+        lines = reader.read(self.options.batch_size, BATCH_BYTES)
+        hand = self._held(link, lines)
+        with self._ledger.lock:
+            self._since = 0.0
+            if self._abandoned:
+                return
+            if link.entered is not None:
+                self._enter_recovered(link, hand)
+            self._hand, self._numbers = hand, {held.number for held in hand}
+            self._link, self._hand_end = link, lines[-1][0] + 1 if lines else reader.position
+        if not lines and reader.position < end:
+            raise OSError(None, "the events cannot be read")
+
+    def _read_more(self, link: Link) -> None:
+        """Take the next batch beside what is not taken: whether that is to blame shows when something else is taken."""
+        if len(self._hand) > self.options.batch_size or self._closing:
+            return
+        lines = link.readers[self.options.name].read(self.options.batch_size, BATCH_BYTES)
+        if not lines:
+            return
+        more = self._held(link, lines)
+        with self._ledger.lock:
+            if self._abandoned:
+                return
+            if link.entered is not None:
+                self._enter_recovered(link, more)
+            self._hand = self._hand + more
+            self._numbers |= {held.number for held in more}
+            self._hand_end = lines[-1][0] + 1
+
+    def _disk_failed(self, error: OSError) -> None:
+        reason = error.strerror or type(error).__name__
+        self._notices.warn("lane's disk", f"backplane `{self.options.name}` waits for the spool: {reason}", error)
+        with self._wake:
+            self._wake.wait_for(lambda: self._closing, DISK_SECONDS)
+
+    def _held(self, link: Link, lines: Sequence[tuple[int, bytes]]) -> list[Held]:
+        """Return what of *lines* is for this lane."""
+        hand = []
+        for number, line in lines:
+            try:
+                held = Held(number, record_of(line))
+            except (msgspec.MsgspecError, KeyError) as error:
+                reason = f"is no event that this version knows: {error}"
+                link.readers[self.options.name].set_aside(number, line, reason)
+                self._notices.warn("unreadable", f"an event in the spool {reason}; it was set aside")
+                continue
+            if held.record.event_type in self.options.events:
+                hand.append(held)
+        return hand
+
+    def _enter_recovered(self, link: Link, hand: Sequence[Held]) -> None:
+        # Every lane reads it; the first one that does counts the event for all that take it.
+        new = Counter(held.key for held in hand if held.number >= (link.entered or 0))
+        if new:
+            self._ledger.enter(new, link.status, recovered=True)
+            link.entered = hand[-1].number + 1
+            for lane in (self, *self.others):
+                if lane.options.name in link.readers:
+                    lane.recovered += sum(n for key, n in new.items() if key[0] in lane.options.events)
+
+    def _deliver(self, link: Link) -> None:
+        """Send what is in the hand until all of it is settled or abandoned, and let the cursor pass it."""
+        failures = 0
         while self._hand:
-            if self._attempt():
+            if self._settle(link, self.attempts.send(self._hand)):
                 failures = 0
             elif not self._pause(failures):
                 return
             else:
                 failures += 1
+                self._read_more(link)
         with self._ledger.lock:
-            self._done = max(self._done, min(self._done + size, self._accepted))
+            if self._abandoned:
+                return
+        link.readers[self.options.name].settle(self._hand_end)
+        with self._ledger.lock:
             self._ledger.changed.notify_all()
 
-    def _attempt(self) -> bool:
-        """Send the hand once; say whether the backplane was there."""
-        hand = self._hand  # `abandon` replaces it while the backplane works
-        records = [entry.record for entry in hand]
-        try:
-            if not self._connected:
-                self.backplane.start()
-                self._connected = True
-            verdicts = self.backplane.send(records)
-            if len(verdicts) != len(records):
-                raise RuntimeError(f"{len(verdicts)} verdicts for {len(records)} records")  # noqa: TRY301 - a bug of theirs
-        except UnavailableError as error:
-            self._fail(str(error))
-            return False
-        except Exception as error:  # noqa: BLE001 - whatever a connector does, its lane lives on and says so
-            # Only the type: the text is a client library's own and may hold a secret.
-            self._fail(f"unexpected {type(error).__name__}", error)
-            return False
-        return self._settle(list(zip(hand, verdicts, strict=True)))
-
-    def _settle(self, pairs: Sequence[tuple[Entry, Verdict | Rejected]]) -> bool:
+    def _settle(self, link: Link, final: Sequence[Final]) -> bool:
         """Settle what has a final verdict; say whether anything had."""
-        again: list[Entry] = []
-        for start in range(0, len(pairs), _SLICE):
+        if not self._abandoned:
+            final = [one for one in final if not isinstance(one[1], Rejected) or self._set_aside(link, one[0], one[1])]
+        for start in range(0, len(final), _SLICE):
             with self._ledger.lock:
                 if self._abandoned:
                     return True
-                again += self._settle_slice(pairs[start : start + _SLICE])
-                self._hand = again + [entry for entry, _ in pairs[start + _SLICE :]]
+                ended = [self._finish(link, *one) for one in final[start : start + _SLICE]]
+                self._numbers -= {held.number for held, _ in final[start : start + _SLICE]}
+                self._hand = [held for held in self._hand if held.number in self._numbers]
                 self._ledger.changed.notify_all()
-        for _, verdict in pairs:
+            _end_receipts(ended)
+        self._tell(link, final)
+        return bool(final)
+
+    def _set_aside(self, link: Link, held: Held, verdict: Rejected) -> bool:
+        """Keep what cannot be delivered, and say whether it is kept: where it is not, it is tried again."""
+        try:
+            link.readers[self.options.name].set_aside(held.number, held.record.envelope, verdict.reason)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            self._notices.warn("set aside", f"an event cannot be set aside, and is tried again: {reason}", error)
+            return False
+        return True
+
+    def _tell(self, link: Link, final: Sequence[Final]) -> None:
+        kept = "set aside" if link.is_durable else "dropped"
+        for _, verdict in final:
             if isinstance(verdict, Rejected):
                 self._notices.warn(
                     f"rejected by {self.options.name}",
-                    f"backplane `{self.options.name}` rejected an event: {verdict.reason}",
+                    f"backplane `{self.options.name}` rejected an event, which was {kept}: {verdict.reason}",
                 )
-        if len(again) < len(pairs):
-            self.last_error = None
-        return len(again) < len(pairs)
+        if any(isinstance(verdict, Verdict) for _, verdict in final):
+            self.last_acknowledged = timestamps.now()
 
-    def _settle_slice(self, pairs: Sequence[tuple[Entry, Verdict | Rejected]]) -> list[Entry]:
-        for entry, verdict in pairs:
-            if verdict is not Verdict.RETRY:
-                self._finish(entry, verdict)
-        return [entry for entry, verdict in pairs if verdict is Verdict.RETRY]
-
-    def _finish(self, entry: Entry, verdict: Verdict | Rejected) -> None:
-        self._counts["in_flight"] -= 1
-        if isinstance(verdict, Rejected):
-            self._counts["dropped"] += 1
-            entry.lost = True
-        else:
-            self._counts["acknowledged"] += 1
-            self._counts["duplicates"] += verdict is Verdict.DUPLICATE
-        entry.pending -= 1
-        if not entry.pending:
-            self._ledger.settle(entry)
-
-    def _fail(self, reason: str, error: Exception | None = None) -> None:
-        self.last_error = reason
-        self._notices.warn(
-            f"{self.options.name} unavailable",
-            f"backplane `{self.options.name}` takes no events, they wait in memory and are sent again: {reason}",
-            error,
-        )
+    def _finish(self, link: Link, held: Held, verdict: Verdict | Rejected) -> tuple[Receipt | None, Status]:
+        """Count the end of one delivery, and of its event where no other lane has it still; lock held."""
+        is_lost = isinstance(verdict, Rejected)
+        self._counts["dropped" if is_lost else "acknowledged"] += 1
+        self._counts["duplicates"] += verdict is Verdict.DUPLICATE
+        self._counts["set_aside"] += is_lost and link.is_durable
+        if not all(lane.has_settled(link, held) for lane in self.others):
+            if is_lost:
+                link.given_up.add(held.number)
+            return None, Status.QUEUED
+        is_lost = is_lost or held.number in link.given_up
+        link.given_up.discard(held.number)
+        status = Status.DROPPED if is_lost else Status.ACKNOWLEDGED
+        self._ledger.move(held.key, link.status, status)
+        return link.receipts.pop(held.number, None), status
 
     def _pause(self, failures: int) -> bool:
         """Wait before the next attempt: exponential back-off with full jitter; say no when the hand was abandoned."""
@@ -257,3 +373,10 @@ class Lane:
             else:
                 self._wake.wait_for(lambda: self._closing, delay)
             return not self._abandoned
+
+
+def _end_receipts(ended: Sequence[tuple[Receipt | None, Status]]) -> None:
+    # Outside the lock: the callbacks of a future are the application's.
+    for receipt, status in ended:
+        if receipt is not None:
+            receipt.end(status)

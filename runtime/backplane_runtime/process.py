@@ -1,22 +1,33 @@
-"""What data planes owe to their process: to send what is left when it exits, and to start anew in a forked child."""
+"""What data planes owe to their process: to save what is left when it ends, and to start anew in a forked child.
+
+Ends of a process, and what saves the events in memory then:
+
+- the interpreter exits (also by `sys.exit`, by an exception that nobody caught): a hook of `atexit`;
+- a child of `multiprocessing`, which skips those hooks: `multiprocessing.util.Finalize`;
+- SIGTERM, where nobody handles it: a handler of ours saves, and then lets the signal do what it does without us. It is set
+  when a data plane is made in the main thread, and only in the place of the default; whoever sets a handler later has it.
+"""
 
 from __future__ import annotations
 
 import atexit
-import logging
 import os
+import signal
 import sys
+import threading
 import weakref
+from types import FrameType
 from typing import Protocol
-
-_LOGGER = logging.getLogger("backplane")
 
 
 class Member(Protocol):
     """A data plane, as this module sees it."""
 
     def close(self) -> None:
-        """Send what is left, within a time limit."""
+        """Save and send what is left, within a time limit."""
+
+    def save(self) -> None:
+        """Save what is left, within milliseconds."""
 
     def after_fork(self) -> None:
         """Start anew in a forked child, where no other thread exists and no connection is its own."""
@@ -24,13 +35,14 @@ class Member(Protocol):
 
 _members: weakref.WeakSet[Member] = weakref.WeakSet()
 _held: set[Member] = set()  # those that may have events: none is to be collected with its queue
-_said_memory_only = False
 _closes_with_child = False
 
 
 def register(member: Member) -> None:
     """Have *member* start anew after a fork, for as long as it lives."""
     _members.add(member)
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _save_and_die)
 
 
 def hold(member: Member) -> None:
@@ -42,14 +54,6 @@ def hold(member: Member) -> None:
 def release(member: Member) -> None:
     """End what `hold` began."""
     _held.discard(member)
-
-
-def say_memory_only() -> None:
-    """Log, once in a process, that nothing is on disk."""
-    global _said_memory_only  # noqa: PLW0603 - once a process
-    if not _said_memory_only:
-        _said_memory_only = True
-        _LOGGER.info("undelivered events are held in memory only: this version has no spool, a crash loses them")
 
 
 def leak(inherited: object) -> None:
@@ -72,6 +76,13 @@ def _close_with_child() -> None:
         return
     _closes_with_child = True
     multiprocessing.util.Finalize(None, _close_all, exitpriority=-100)  # the last of them
+
+
+def _save_and_die(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+    for member in list(_held):
+        member.save()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _close_all() -> None:

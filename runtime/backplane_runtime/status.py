@@ -1,4 +1,4 @@
-"""What became of a published event, as far as that is known when `publish` returns."""
+"""What became of a published event, as far as that is known when it is asked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """The answer of `publish`; the ledger counts each."""
+    """The answer of `publish`, and what receipts end with; the ledger counts each."""
 
     QUEUED = "queued"
     """In memory, on its way to a backplane."""
@@ -18,5 +18,7 @@ class Status(StrEnum):
     """Its type is switched off, or no backplane takes it."""
     DUPLICATE = "duplicate"
     """A repeated exposure under `onFirstUse`."""
+    ACKNOWLEDGED = "acknowledged"
+    """Every backplane that takes it has it; only a receipt can say so."""
     DROPPED = "dropped"
     """Lost: no room, not encodable, or the data plane is closed. The log says which."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from backplane_runtime.backplanes.api import Backplane, UnavailableError, Verdict
-from backplane_runtime.backplanes.in_memory import InMemoryBackplane
-from backplane_runtime.data_plane import DataPlane
-from backplane_runtime.envelope import Context, Envelope, Record, encode_record
+from backplane_runtime.capturing import AnyEvent, CapturedEvents, capture_events
+from backplane_runtime.envelope import Context, Record, encode_record
 from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, EventType, Exposure, Outcome
-from backplane_runtime.settings import InMemory, Plane
+
+__all__ = [
+    "AnyEvent",
+    "CapturedEvents",
+    "StoredEvent",
+    "capture_events",
+    "check_backplane_contract",
+    "sample_records",
+]
 
 PATIENCE_SECONDS = 30.0  # how long a server may take to acknowledge a small batch
 HEALTH_SECONDS = 5.0
@@ -26,34 +31,6 @@ class StoredEvent(msgspec.Struct, frozen=True):
     event_id: str
     event_type: str
     payload: bytes
-
-
-class CapturedEvents:
-    """The events that were published to `plane`, which is strict: losing one raises."""
-
-    def __init__(self, plane: Plane | None = None) -> None:
-        self.plane = DataPlane(InMemory(), plane=plane, strict=True)
-
-    def envelopes(self) -> list[Envelope]:
-        """Return what was published so far, in order."""
-        self.plane.flush()
-        backplane = self.plane.backplane("inMemory")
-        records = backplane.records if isinstance(backplane, InMemoryBackplane) else ()
-        return [msgspec.json.decode(record.envelope, type=Envelope) for record in records]
-
-    def payloads(self, kind: EventType | None = None) -> list[dict[str, Any]]:
-        """Return the payloads published so far, in order; of one *kind* where it is given."""
-        envelopes = self.envelopes()
-        wanted = [one for one in envelopes if kind is None or one.event_type == kind.wire_name]
-        return [msgspec.json.decode(one.payload) for one in wanted]
-
-
-@contextmanager
-def capture_events(plane: Plane | None = None) -> Iterator[CapturedEvents]:
-    """Give a data plane whose events stay in memory, and close it at the end."""
-    captured = CapturedEvents(plane)
-    with captured.plane:
-        yield captured
 
 
 def sample_records(count: int = 25) -> list[Record]:

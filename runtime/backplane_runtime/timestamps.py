@@ -7,19 +7,18 @@ from datetime import UTC, datetime
 
 LENGTH = 27  # 2026-01-31T23:59:59.123456Z
 
-# The text of the last whole second: formatting it anew for each event costs three times the rest. One tuple, replaced
-# at once, so threads never see half of it.
-_second: tuple[int, str] = (0, "1970-01-01T00:00:00.")
+nanoseconds = time.time_ns
+
+
+def to_second(seconds: int) -> str:
+    """Return the beginning of a moment's text, up to the dot: *seconds* of the Unix clock."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(seconds))
 
 
 def now() -> str:
     """Return this moment."""
-    global _second  # noqa: PLW0603 - the cache above
-    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    cached = _second
-    if cached[0] != seconds:
-        cached = _second = (seconds, time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(seconds)))
-    return f"{cached[1]}{nanoseconds // 1000:06d}Z"
+    seconds, rest = divmod(nanoseconds(), 1_000_000_000)
+    return f"{to_second(seconds)}{rest // 1000:06d}Z"
 
 
 def canonical(moment: str | datetime) -> str:
@@ -28,10 +27,22 @@ def canonical(moment: str | datetime) -> str:
     Raises:
         ValueError: if it is no moment, or has no offset: a local time without one means something else elsewhere.
     """
-    instant = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+    instant = moment if isinstance(moment, datetime) else _parsed(moment)
     # The dash at 7 tells months from weeks: `2026-W01-1T…` is as long.
     if isinstance(moment, str) and len(moment) == LENGTH and moment[7] + moment[10:20:9] + moment[-1] == "-T.Z":
         return moment
     if instant.tzinfo is None:
-        raise ValueError(f"the timestamp `{moment}` has no offset from UTC; end it with `Z`, or use an aware datetime")
+        raise ValueError("it has no offset from UTC; end it with `Z`, or use an aware datetime")
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(LENGTH, "0")
+
+
+def _parsed(moment: str) -> datetime:
+    try:
+        return datetime.fromisoformat(moment)
+    except ValueError:  # its text quotes what was given, and that may be an identifier in the wrong place
+        raise ValueError("it is no moment such as `2026-01-31T23:59:59Z`") from None
+
+
+def age(moment: str) -> float:
+    """Return how many seconds ago *moment* was, which has the form of the wire."""
+    return time.time() - datetime.fromisoformat(moment).timestamp()

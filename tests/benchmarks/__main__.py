@@ -5,14 +5,16 @@ Prints ratios and never fails on a time: machines differ, and a slow one is no b
 
 from __future__ import annotations
 
-from tests.benchmarks import publishing, spool, start_up
+from tests.benchmarks import against_peers, publishing, spool, start_up
+from tests.benchmarks.table import print_beside, print_loads, print_peers
 
 
 def main() -> None:
-    """Run every benchmark and print one table."""
-    print(f"{'what':<58} {'here':>12} {'peer':>12} {'ratio':>7}")
-    for row in (*start_up.rows(), *publishing.rows(), *spool.rows()):
-        print(f"{row.what:<58} {row.shown(row.ours):>12} {row.shown(row.peer):>12} {row.ours / row.peer:>7.2f}")
+    """Run every benchmark and print a table for each kind."""
+    print_beside((*start_up.rows(), *publishing.rows(), *spool.rows()))
+    ours, theirs = [*against_peers.ours()], [*against_peers.theirs()]
+    print_peers(ours, theirs, {**against_peers.AIMS, **against_peers.OWN_AIMS})
+    print_loads([*ours, *theirs])
 
 
 if __name__ == "__main__":

@@ -6,14 +6,16 @@ import signal
 import threading
 import time
 from collections import deque
+from collections.abc import Collection
 from types import FrameType
+from typing import Any
 
 import pytest
 
 from backplane_runtime import DataPlane, Outcome
 from backplane_runtime.backplanes.in_memory import InMemoryBackplane
-from backplane_runtime.ledger import Entry
-from backplane_runtime.settings import Composite, InMemory, Member, Plane
+from backplane_runtime.envelope import Draft
+from backplane_runtime.settings import InMemory, Plane
 
 pytestmark = pytest.mark.runtime_only
 
@@ -41,9 +43,13 @@ def _publish_torn(plane: DataPlane, times: int) -> None:
             seen += 1
 
 
-def test_a_signal_handler_that_raises_upsets_no_count(caplog: pytest.LogCaptureFixture) -> None:
-    """An event that a backplane gets is counted once, nothing is ever less than none in flight, and the log says it."""
-    plane = DataPlane(InMemory(capacity=10_000_000), plane=Plane(max_queue_size=10_000_000, flush_interval_ms=1))
+# The handler may strike in a finalizer, where Python itself swallows what it raises.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("durability", ["memory", "process", "processStrict"])
+def test_a_signal_handler_that_raises_upsets_no_count(durability: Any) -> None:
+    """An event that a backplane gets is counted once, and nothing is ever less than none in flight."""
+    options = Plane(max_queue_size=10_000_000, flush_interval_ms=1, durability=durability)
+    plane = DataPlane(InMemory(capacity=10_000_000), plane=options)
     backplane = plane.backplane("inMemory")
     assert isinstance(backplane, InMemoryBackplane)
     plane.outcome("checkout", subject="u", metric="m")
@@ -54,42 +60,21 @@ def test_a_signal_handler_that_raises_upsets_no_count(caplog: pytest.LogCaptureF
         signal.signal(signal.SIGALRM, before)
     assert plane.flush(30)
     total, of_backplane = plane.ledger().total, plane.ledger().by_backplane["inMemory"]
-    assert total.in_flight == of_backplane.in_flight == 0
+    assert total.in_flight == total.spooled == of_backplane.in_flight == 0
     assert total.published == total.accounted
     assert total.acknowledged == of_backplane.acknowledged == len(backplane.records)
-    assert "_OverTimeError" in caplog.text
+    assert len({record.event_id for record in backplane.records}) == len(backplane.records)
     plane.close()
 
 
-class _Torn(deque[Entry]):
-    """A queue in which a signal handler raises right after an event was appended."""
-
-    def append(self, entry: Entry, /) -> None:
-        super().append(entry)
-        raise _OverTimeError
-
-
-def test_an_event_that_a_second_backplane_never_got_is_not_acknowledged() -> None:
-    """A handler raised between the two: one has the event, the other will never have it, and the count says so."""
-    members = [Member(name=name, settings=InMemory()) for name in ("first", "second")]
-    plane = DataPlane(Composite(members))
-    plane._delivery.lanes[0]._queue = _Torn()
-    plane.outcome("checkout", subject="u", metric="m")
-    assert plane.flush()
-    ledger = plane.ledger()
-    assert (ledger.by_backplane["first"].acknowledged, ledger.by_backplane["second"].taken) == (1, 0)
-    assert (ledger.total.published, ledger.total.acknowledged, ledger.total.dropped) == (1, 0, 1)
-    plane.close()
-
-
-class _Interrupted(deque[Entry]):
+class _Interrupted(deque[Draft]):
     """A queue in which a signal comes right after the first event was appended."""
 
     def __init__(self, plane: DataPlane) -> None:
         super().__init__()
         self._plane: DataPlane | None = plane
 
-    def append(self, entry: Entry, /) -> None:
+    def append(self, entry: Draft, /) -> None:
         super().append(entry)
         plane, self._plane = self._plane, None
         if plane is not None:
@@ -101,8 +86,7 @@ def test_an_event_of_a_signal_handler_does_not_put_the_thread_to_sleep() -> None
     plane = DataPlane(InMemory(), plane=Plane(flush_interval_ms=1))
     plane.outcome("checkout", subject="first", metric="m")
     assert plane.flush()
-    lane = plane._delivery.lanes[0]
-    lane._queue = _Interrupted(plane)
+    plane._queue = plane._writer.queue = _Interrupted(plane)
     plane.outcome("checkout", subject="publisher", metric="m")
     until = time.monotonic() + 5
     while plane.ledger().total.acknowledged < 3 and time.monotonic() < until:
@@ -111,32 +95,35 @@ def test_an_event_of_a_signal_handler_does_not_put_the_thread_to_sleep() -> None
     plane.close()
 
 
-def _threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "backplane-inMemory"]
+def _threads(name: str, before: Collection[threading.Thread]) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == name and thread not in before]
 
 
-def test_a_start_that_was_torn_apart_leaves_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["backplane-inMemory", "backplane-writer"])
+def test_a_start_that_was_torn_apart_leaves_one_thread(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Two threads of one lane would take each other's events out of the hand."""
-    start = threading.Thread.start
+    start, before = threading.Thread.start, threading.enumerate()
     torn: list[threading.Thread] = []
 
     def start_and_raise(thread: threading.Thread) -> None:
         start(thread)
-        if thread.name == "backplane-inMemory" and not torn:
+        if thread.name == name and not torn:
             torn.append(thread)
             raise _OverTimeError
 
     monkeypatch.setattr(threading.Thread, "start", start_and_raise)
     plane = DataPlane(InMemory(), plane=Plane(flush_interval_ms=1))
+    with pytest.raises(_OverTimeError):  # it is the application's own, and what it tears was not published
+        plane.publish(Outcome("checkout", subject="u", metric="m"))
     for _ in range(100):
         plane.publish(Outcome("checkout", subject="u", metric="m"))
     assert plane.flush()
     assert torn
     until = time.monotonic() + 5
-    while len(_threads()) > 1 and time.monotonic() < until:
+    while len(_threads(name, before)) > 1 and time.monotonic() < until:
         time.sleep(0.01)
-    assert len(_threads()) == 1
+    assert len(_threads(name, before)) == 1
     plane.close()
-    assert not _threads()
+    assert not _threads(name, before)
     total = plane.ledger().total
-    assert (total.published, total.acknowledged, total.dropped) == (100, 99, 1)
+    assert (total.published, total.acknowledged, total.dropped) == (100, 100, 0)

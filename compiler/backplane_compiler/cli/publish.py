@@ -91,7 +91,9 @@ def command(config: str, path: str, timeout: float, choices: Choices) -> int:
                 for note in log.notes:
                     tell(note)
     if reason is not None:
-        raise Failure(f"not every event was delivered: {reason}")
+        kept = ledger.total.spooled
+        later = f"; {kept} of them wait in the spool, and are delivered by the next run" if kept else ""
+        raise Failure(f"not every event was delivered: {reason}{later}")
     if reading.problems:
         complain(f"{reading.problems} of {reading.number} lines were not published")
     if ledger.total.dropped:
@@ -120,13 +122,18 @@ def _publish(plane: DataPlane, lines: BinaryIO, reading: _Reading, timeout: floa
 
 def _flushed(plane: DataPlane, patience: float) -> bool:
     """Wait for all that was published; give up after *patience* seconds in which none of it was delivered."""
-    waiting = plane.ledger().total.in_flight
+    waiting = _waiting(plane)
     while not plane.flush(patience):
-        left = plane.ledger().total.in_flight
+        left = _waiting(plane)
         if left >= waiting:
             return False
         waiting = left
     return True
+
+
+def _waiting(plane: DataPlane) -> int:
+    total = plane.ledger().total
+    return total.in_flight + total.spooled
 
 
 def _reason(plane: DataPlane, patience: float) -> str:

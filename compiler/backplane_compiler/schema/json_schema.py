@@ -86,7 +86,9 @@ def event_schema(event_type: EventType) -> Schema:
     (reference,), defs = msgspec.json.schema_components((event,), ref_template="#/$defs/{name}")
     # What the runtime fills in is always on the wire; msgspec calls a field with a default optional.
     filled = [
-        field.encode_name for field in msgspec.structs.fields(event) if field.default_factory is not msgspec.NODEFAULT
+        field.encode_name
+        for field in msgspec.structs.fields(event)
+        if field.default_factory is not msgspec.NODEFAULT or field.default is msgspec.UNSET
     ]
     payload = defs[event.__name__]
     payload["required"] = sorted({*payload["required"], *filled})

@@ -47,7 +47,6 @@ _registered: dict[str, Registration] = {}
 _NOT_YET = {
     "azureServiceBus": options.AzureServiceBus,
     "sqlServer": options.SqlServer,
-    "openTelemetry": options.OpenTelemetry,
 }
 
 
@@ -104,7 +103,7 @@ def load_maker(name: str) -> Maker:
     module, _, attribute = registration.make.partition(":")
     try:
         maker: Maker = getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
+    except ImportError as error:  # it is not there, or too old to have what we need of it
         client = registration.client
         if client is None or error.name is None or error.name.partition(".")[0] != client.module:
             raise
@@ -128,6 +127,11 @@ def _register_entry_points() -> None:
 def _register_built_ins() -> None:
     package = "backplane_runtime.backplanes"
     confluent = Client(module="confluent_kafka", package="confluent-kafka", extra="kafka")
+    opentelemetry = Client(
+        module="opentelemetry",
+        package="opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http",
+        extra="opentelemetry",
+    )
     psycopg = Client(module="psycopg", package="psycopg", extra="postgresql")
     built_ins = {
         "inMemory": Registration(make=f"{package}.in_memory:InMemoryBackplane", settings_type=options.InMemory),
@@ -138,6 +142,9 @@ def _register_built_ins() -> None:
         ),
         "kafka": Registration(
             make=f"{package}.kafka:KafkaBackplane", settings_type=options.Kafka, client=confluent, wants_events=True
+        ),
+        "openTelemetry": Registration(
+            make=f"{package}.otel:OpenTelemetryBackplane", settings_type=options.OpenTelemetry, client=opentelemetry
         ),
     }
     for name, registration in built_ins.items():

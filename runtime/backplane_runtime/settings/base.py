@@ -60,6 +60,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid
         if refusals:
             raise SettingsError(type(self).__name__, tuple(refusals))
 
+    def place(self) -> Any:
+        """Return what says where events go to: what was spooled for one place is not sent to another by a later program.
+
+        A class overrides it where options may change and the place stays the same.
+        """
+        return msgspec.to_builtins(self)
+
     def _refusals(self) -> Iterator[Refusal]:
         """Yield what is wrong between options; each alone is already known to be valid."""
         return iter(())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -106,6 +106,10 @@ class Kafka(Settings, frozen=True, kw_only=True):
         if self.topic is not None:
             return self.topic
         return f"{self.topic_prefix or ''}{DEFAULT_TOPICS[event_type]}"
+
+    def place(self) -> Any:
+        """Return the brokers and the topics."""
+        return [sorted(self.brokers), {kind.value: self.topic_for(kind) for kind in EventType}]
 
     def _refusals(self) -> Iterator[Refusal]:
         if self.enable_idempotence and self.acks != "all":

@@ -111,6 +111,9 @@ class Plane(Settings, frozen=True, kw_only=True):
     max_queue_size: Annotated[
         int, Meta(ge=1, le=MAX_COUNT, description="Events in memory that the spool has not taken.")
     ] = 10_000
+    max_queue_bytes: Annotated[
+        int, Meta(ge=1 << 16, le=1 << 40, description="Bytes in memory that the spool has not taken.")
+    ] = 64 << 20
     failure_mode: Annotated[FailureMode, Meta(description="What happens when the backplane is not there.")] = "spool"
     durability: Annotated[
         Durability, Meta(description="What a crash may cost; see the runtime's README for the loss of each level.")
@@ -118,6 +121,10 @@ class Plane(Settings, frozen=True, kw_only=True):
     close_timeout_ms: Annotated[
         int, Meta(ge=0, le=MAX_COUNT, description="Longest time in milliseconds that `close` waits for the network.")
     ] = 1000
+    ledger_signals: Annotated[
+        bool,
+        Meta(description="Publish each minute what became of the events of each variant, as an analysis signal."),
+    ] = False
     spool: Annotated[Spool, Meta(description="The spool's folder and bound.")] = Spool()
     pii_redaction: Annotated[
         PiiRedaction | None, Meta(description="Redaction of personal data; none where it is not set.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -74,6 +74,13 @@ class AzureServiceBus(Settings, frozen=True, kw_only=True):
         if self.use_type_specific_destinations:
             return self.destination_kind
         return "topic" if self.topic_name else "queue"
+
+    def place(self) -> Any:
+        """Return the namespace and its entities; a connection string holds keys, which may be changed."""
+        parts = (self.connection_string or "").split(";")
+        host = [part.partition("//")[2].rstrip("/") for part in parts if part.casefold().startswith("endpoint=")]
+        namespace = self.fully_qualified_namespace or (host[0] if host else self.connection_string)
+        return [namespace, {kind.value: self.entity_for(kind) for kind in EventType}]
 
     def _refusals(self) -> Iterator[Refusal]:
         if (self.connection_string is None) == (self.fully_qualified_namespace is None):

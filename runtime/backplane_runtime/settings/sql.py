@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -14,6 +16,14 @@ TimeoutSeconds = Annotated[int, Meta(ge=1, le=86_400, description="How long one 
 BatchSize = Annotated[int, Meta(ge=1, le=100_000, description="Events in one transaction.")]
 TableName = Annotated[str, Meta(min_length=1, max_length=128, description="Name of the event table.")]
 SchemaName = Annotated[str, Meta(min_length=1, max_length=128, description="Database schema of the event table.")]
+
+
+_CREDENTIALS = re.compile(r"(?i)(?<=//)[^/@]*@|\b(?:password|pwd|user(?: id)?|uid)\s*=\s*(?:'[^']*'|\{[^}]*\}|[^;\s]*)")
+
+
+def _without_credentials(address: str) -> str:
+    """Return *address* without user and password, which may change while the database stays."""
+    return _CREDENTIALS.sub("", address)
 
 
 class SqlServer(Settings, frozen=True, kw_only=True):
@@ -32,6 +42,10 @@ class SqlServer(Settings, frozen=True, kw_only=True):
     )
     command_timeout_seconds: TimeoutSeconds = 30
 
+    def place(self) -> Any:
+        """Return the database and the table."""
+        return [_without_credentials(self.connection_string), self.schema, self.table_name]
+
 
 class PostgreSql(Settings, frozen=True, kw_only=True):
     """Publish to a table in PostgreSQL."""
@@ -46,6 +60,10 @@ class PostgreSql(Settings, frozen=True, kw_only=True):
     enable_idempotency: IdempotencyFlag = True
     auto_migrate: Annotated[bool, Meta(description="Create the table at start.")] = False
     command_timeout_seconds: TimeoutSeconds = 30
+
+    def place(self) -> Any:
+        """Return the database and the table."""
+        return [_without_credentials(self.url), self.schema, self.table_name]
 
 
 class Sqlite(Settings, frozen=True, kw_only=True):
@@ -63,6 +81,10 @@ class Sqlite(Settings, frozen=True, kw_only=True):
     batch_size: BatchSize = 500
     enable_idempotency: IdempotencyFlag = True
     auto_migrate: Annotated[bool, Meta(description="Create the table at start.")] = True
+
+    def place(self) -> Any:
+        """Return the file and the table."""
+        return [os.path.abspath(self.path), self.table_name]  # noqa: PTH100 - `resolve` would look at the disk
 
     def _refusals(self) -> Iterator[Refusal]:
         if self.path == ":memory:":

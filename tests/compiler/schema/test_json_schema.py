@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -14,10 +13,9 @@ from backplane_compiler.diagnostics import SourceFile
 from backplane_compiler.handlers import registered_handlers
 from backplane_compiler.schema.json_schema import document_schema, event_schema, events_schema, runtime_schema
 from backplane_compiler.source import parse_source, to_plain
-from backplane_runtime.envelope import Envelope
+from backplane_runtime.envelope import encode_record
 from backplane_runtime.events import (
     EVENTS,
-    SCHEMA_VERSION,
     AnalysisSignal,
     Assignment,
     Error,
@@ -119,14 +117,7 @@ def test_events_follow_the_schema_of_their_type_only(
 ) -> None:
     """What the runtime encodes is valid for its own type, and for no other."""
     kind = next(kind for kind, owner in EVENTS.items() if isinstance(event, owner))
-    envelope = Envelope(
-        event_id="1",
-        timestamp="2026-01-01T00:00:00.000000Z",
-        event_type=kind.wire_name,
-        schema_version=SCHEMA_VERSION,
-        payload=msgspec.Raw(msgspec.json.encode(event)),
-    )
-    plain = json.loads(msgspec.json.encode(envelope))
+    plain = json.loads(encode_record(event, event).envelope)
     assert not [*Draft202012Validator(events_schema()).iter_errors(plain)]
     for other in EventType:
         assert Draft202012Validator(event_schema(other)).is_valid(plain) is (other is kind)

@@ -11,6 +11,8 @@ from backplane_runtime.backplanes.api import BackplaneError
 from backplane_runtime.backplanes.in_memory import InMemoryBackplane
 from backplane_runtime.backplanes.registry import Registration, load_maker, register_backplane
 
+OURS = ("kafka", "postgresql", "otel")  # modules that import a client
+
 pytestmark = pytest.mark.runtime_only
 
 
@@ -27,6 +29,14 @@ pytestmark = pytest.mark.runtime_only
             "psycopg",
             "backplane `postgresql` needs psycopg: pip install 'experiment-backplane[postgresql]'",
         ),
+        (
+            settings.OpenTelemetry(),
+            "opentelemetry",
+            (
+                "backplane `openTelemetry` needs opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http: "
+                "pip install 'experiment-backplane[opentelemetry]'"
+            ),
+        ),
     ],
 )
 def test_a_missing_client_is_one_line(
@@ -34,9 +44,7 @@ def test_a_missing_client_is_one_line(
 ) -> None:
     """With the command that installs it; said when the data plane is opened, not at the first event."""
     for name in list(sys.modules):
-        if name.startswith(
-            (f"{module}.", "backplane_runtime.backplanes.kafka", "backplane_runtime.backplanes.postgresql")
-        ):
+        if name.startswith((f"{module}.", *(f"backplane_runtime.backplanes.{one}" for one in OURS))):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ConfigError) as caught:
@@ -49,7 +57,6 @@ def test_a_missing_client_is_one_line(
     [
         settings.AzureServiceBus(fully_qualified_namespace="n.servicebus.windows.net"),
         settings.SqlServer(connection_string="Server=."),
-        settings.OpenTelemetry(),
     ],
 )
 def test_what_is_not_there_yet_says_so(own: settings.Settings) -> None:

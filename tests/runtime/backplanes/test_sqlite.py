@@ -87,7 +87,7 @@ def test_a_missing_table_keeps_events_waiting(tmp_path: Path) -> None:
         assert plane.health().message.endswith(
             "no table `ExperimentEvents`; run `backplane apply`, or set `autoMigrate: true`"
         )
-        assert plane.ledger().total.in_flight == 1
+        assert plane.ledger().total.spooled == 1
         DataPlane(Sqlite(path=str(path))).outcome("other", subject="s", metric="m")
         assert plane.flush(timeout=15)
         assert plane.health().healthy

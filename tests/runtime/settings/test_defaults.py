@@ -43,6 +43,8 @@ _DEFAULTS: list[tuple[Settings, dict[str, Any]]] = [
             "batchSize": 500,
             "flushIntervalMs": 1000,
             "maxQueueSize": 10_000,
+            "maxQueueBytes": 64 << 20,
+            "ledgerSignals": False,
             "failureMode": "spool",
             "durability": "process",
             "closeTimeoutMs": 1000,

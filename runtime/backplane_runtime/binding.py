@@ -1,0 +1,182 @@
+"""Bound data planes: the same `publish` and shorthands, with what all events of one place have in common said once.
+
+    shop = plane.bind(tenant="acme", metadata={"service": "shop"})
+    user = shop.bind(subject="user-42", correlation="request-7")
+    user.exposure("checkout-button", "blue")
+
+A bound plane is immutable and holds nothing but its defaults: make one for a module or for a request, and use it from any
+thread or task. What a call says itself wins, and metadata is merged; see `defaults`. To close, flush and count is left to
+the data plane itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, Unpack, overload
+
+from backplane_runtime.defaults import Correlation, Defaults, Metadata, copied, merged
+from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, EventType, Exposure, Outcome
+from backplane_runtime.exposing import exposes
+from backplane_runtime.fields import AssignmentFields, ExposureFields, OutcomeFields
+from backplane_runtime.notices import Notices
+from backplane_runtime.publisher import Publisher
+from backplane_runtime.status import Status
+
+P = ParamSpec("P")
+
+
+@overload
+def bind(
+    plane: SubjectPlane,
+    *,
+    tenant: str | None = None,
+    correlation: Correlation | None = None,
+    metadata: Metadata | None = None,
+    subject: str | None = None,
+) -> SubjectPlane: ...
+
+
+@overload
+def bind(
+    plane: Publisher,
+    *,
+    subject: str,
+    tenant: str | None = None,
+    correlation: Correlation | None = None,
+    metadata: Metadata | None = None,
+) -> SubjectPlane: ...
+
+
+@overload
+def bind(
+    plane: Publisher,
+    *,
+    tenant: str | None = None,
+    correlation: Correlation | None = None,
+    metadata: Metadata | None = None,
+) -> BoundPlane: ...
+
+
+def bind(
+    plane: Publisher,
+    *,
+    tenant: str | None = None,
+    correlation: Correlation | None = None,
+    metadata: Metadata | None = None,
+    subject: str | None = None,
+) -> BoundPlane:
+    """Return *plane* with defaults; with a *subject*, its shorthands can be called without one.
+
+    Args:
+        plane: a data plane, or a bound one, whose defaults hold where these say nothing.
+        tenant: of events that can have one and do not say it.
+        correlation: id of what the events belong to; or a function that is called at each `publish` and returns it, such
+            as the id of the current trace, or `None`. Where it raises, that is logged and the event goes without.
+        metadata: free data beside the payload; it is copied, and it is not redacted.
+        subject: of events that do not say it.
+
+    Raises:
+        TypeError: if *metadata* is not a mapping.
+    """
+    given = Defaults(tenant, correlation, copied(metadata), subject)
+    if isinstance(plane, BoundPlane):
+        return plane._with(given)  # noqa: SLF001 - of this module
+    return _bound(plane, given)
+
+
+def _bound(plane: Publisher, defaults: Defaults) -> BoundPlane:
+    return BoundPlane(plane, defaults) if defaults.subject is None else SubjectPlane(plane, defaults)
+
+
+def _publishes(event: Callable[P, Event]) -> Callable[Concatenate[BoundPlane, P], Status]:
+    """Return a method that makes an *event* of its arguments and publishes it."""
+
+    def shorthand(self: BoundPlane, /, *args: P.args, **kwargs: P.kwargs) -> Status:
+        return self.publish(event(*args, **kwargs))
+
+    shorthand.__doc__ = f"Publish `{getattr(event, '__name__', 'event')}(…)` with the defaults of this plane."
+    return shorthand
+
+
+class BoundPlane:
+    """A data plane with defaults; `bind` makes it."""
+
+    __slots__ = ("_defaults", "_plane")
+
+    def __init__(self, plane: Publisher, defaults: Defaults) -> None:
+        self._plane = plane
+        self._defaults = defaults
+
+    def publish(
+        self,
+        event: Event,
+        *,
+        correlation: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        automatic: bool = False,
+    ) -> Status:
+        """Do what `DataPlane.publish` does, with the defaults of this plane."""
+        defaults = self._defaults
+        if isinstance(event, Event):
+            event = defaults.filled(event)
+        if correlation is None and defaults.correlation is not None:
+            correlation = self._correlation(defaults.correlation)
+        return self._plane.publish(
+            event, correlation=correlation, metadata=merged(defaults.metadata, metadata), automatic=automatic
+        )
+
+    exposure = _publishes(Exposure)
+    assignment = _publishes(Assignment)
+    outcome = _publishes(Outcome)
+    signal = _publishes(AnalysisSignal)
+    error = _publishes(Error)
+
+    bind = bind
+    exposes = exposes
+
+    def lose(self, kind: EventType, error: Exception) -> Status:
+        """Do what `DataPlane.lose` does."""
+        return self._plane.lose(kind, error)
+
+    @property
+    def notices(self) -> Notices:
+        """Return the log of the data plane."""
+        return self._plane.notices
+
+    def _correlation(self, given: Correlation) -> str | None:
+        if not callable(given):
+            return given
+        try:
+            return given()
+        except Exception as error:  # noqa: BLE001 - the event matters more than what it belongs to
+            # Without its text and its trace: they are the application's own, and may hold an identifier.
+            self.notices.warn("correlation", f"events go without correlation: it raised {type(error).__name__}")
+            return None
+
+    def _with(self, inner: Defaults) -> BoundPlane:
+        return _bound(self._plane, self._defaults.with_inner(inner))
+
+
+class SubjectPlane(BoundPlane):
+    """A data plane bound to one subject: the shorthands can be called without it."""
+
+    __slots__ = ()
+
+    def exposure(self, experiment: str, variant: str, **fields: Unpack[ExposureFields]) -> Status:
+        """Publish `Exposure(…)` with the defaults of this plane."""
+        fields.setdefault("subject", self._subject)
+        return self.publish(Exposure(experiment, variant, **fields))
+
+    def assignment(self, experiment: str, previous: str, new: str, **fields: Unpack[AssignmentFields]) -> Status:
+        """Publish `Assignment(…)` with the defaults of this plane."""
+        fields.setdefault("subject", self._subject)
+        return self.publish(Assignment(experiment, previous, new, **fields))
+
+    def outcome(self, experiment: str, *, metric: str, **fields: Unpack[OutcomeFields]) -> Status:
+        """Publish `Outcome(…)` with the defaults of this plane."""
+        fields.setdefault("subject", self._subject)
+        return self.publish(Outcome(experiment, metric=metric, **fields))
+
+    @property
+    def _subject(self) -> str:
+        return self._defaults.subject or ""

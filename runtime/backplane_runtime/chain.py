@@ -1,0 +1,112 @@
+"""The chain: the logs of one data plane in the order in which lanes deliver them.
+
+First come those that dead processes left, oldest first, then what this process has written; the last one is open, and the
+writer appends to it. A disk that fails ends one log on it and begins one in memory; a disk that works again, the reverse.
+So the order of publishing is the order of the chain, whatever happens between.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from backplane_runtime.log import Log, MemoryLog, Reader
+from backplane_runtime.receipts import Receipt
+from backplane_runtime.status import Status
+
+_LOGGER = logging.getLogger("backplane")
+
+
+class Link:
+    """One log, and where each lane stands in it."""
+
+    def __init__(self, log: Log, lanes: Sequence[str], *, is_recovered: bool = False) -> None:
+        self.log = log
+        self.readers: dict[str, Reader] = {name: log.reader(name) for name in lanes}
+        self.is_durable = not isinstance(log, MemoryLog)
+        self.is_sealed = is_recovered
+        self.entered = min((one.position for one in self.readers.values()), default=log.end) if is_recovered else None
+        self.given_up: set[int] = set()  # events that one lane gave up, and another has not had yet
+        self.receipts: dict[int, Receipt] = {}
+
+    @property
+    def status(self) -> Status:
+        """Return where the events of this log are."""
+        return Status.SPOOLED if self.is_durable else Status.QUEUED
+
+    @property
+    def held(self) -> int:
+        """Return how many of its events some lane has not settled."""
+        return self.log.end - min((one.position for one in self.readers.values()), default=self.log.end)
+
+
+class Chain:
+    """All logs of one data plane; what changes the order of `links` happens with the ledger's lock held."""
+
+    def __init__(self, lanes: Sequence[str], open_spool: Callable[[], Log] | None) -> None:
+        self.links: tuple[Link, ...] = ()
+        self.is_ready = False
+        """What dead processes left is in `links`, so lanes may begin."""
+        self.problem: str | None = None
+        """Why events are in memory that should be on disk."""
+        self._lanes = tuple(lanes)
+        self._open_spool = open_spool
+
+    @property
+    def last(self) -> Link:
+        """Return the link that takes new events."""
+        return self.links[-1]
+
+    @property
+    def wants_disk(self) -> bool:
+        """Say whether events are in memory that should be on disk."""
+        return self._open_spool is not None and not (self.links and self.last.is_durable)
+
+    def open(self) -> None:
+        """Begin with a log on disk where one is wanted and can be had, and with one in memory otherwise."""
+        if not self.links and not self.reopen():
+            self._append(Link(MemoryLog(), self._lanes))
+
+    def reopen(self) -> bool:
+        """Go on with a log on disk, and say whether that was possible."""
+        if self._open_spool is None:
+            return False
+        try:
+            log = self._open_spool()
+        except OSError as error:
+            self.problem = describe(error)
+            return False
+        if self.problem is not None:
+            _LOGGER.warning("the spool can be written again; events go to disk from now on")
+        self.problem = None
+        self._append(Link(log, self._lanes))
+        return True
+
+    def retreat(self, error: OSError) -> None:
+        """Go on in memory, because the disk failed."""
+        self.problem = describe(error)
+        self._append(Link(MemoryLog(), self._lanes))
+
+    def insert(self, logs: Sequence[tuple[Log, Sequence[str]]]) -> None:
+        """Put what dead processes left, each with the lanes that may deliver it, before what this one wrote."""
+        found = tuple(Link(log, lanes, is_recovered=True) for log, lanes in logs)
+        before = tuple(link for link in self.links if link.entered is not None)
+        self.links = (*before, *found, *self.links[len(before) :])
+
+    def drop_settled(self) -> None:
+        """Close every sealed log whose events are all settled."""
+        done = [link for link in self.links if link.is_sealed and not link.held]
+        self.links = tuple(link for link in self.links if link not in done)
+        for link in done:
+            link.log.close()
+
+    def _append(self, link: Link) -> None:
+        if self.links:
+            self.last.is_sealed = True
+        self.links = (*self.links, link)
+
+
+def describe(error: OSError) -> str:
+    """Return what is wrong with the spool, for people."""
+    where = f" ({error.filename})" if error.filename else ""
+    return f"the spool cannot be written: {error.strerror or type(error).__name__}{where}"

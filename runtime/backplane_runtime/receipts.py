@@ -1,0 +1,46 @@
+"""Receipts: for the few events whose publisher wants to know what became of them.
+
+Futures of `concurrent.futures`, so a thread may wait for them, and a coroutine through `asyncio.wrap_future`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backplane_runtime.status import Status
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+
+class Receipt:
+    """What `publish(…, receipt=True)` returns.
+
+    `status` is what `publish` would have returned. `spooled` is done when the event is on disk, or will never be: its result
+    is `Status.SPOOLED`, or what happened instead. `acknowledged` is done when every backplane that takes the event has
+    acknowledged it: its result is `Status.ACKNOWLEDGED`, or what happened instead. Results, never exceptions. An event that
+    is on disk when the data plane is closed is delivered by the next one: `acknowledged` then ends with `Status.SPOOLED`.
+    """
+
+    def __init__(self) -> None:
+        from concurrent.futures import Future  # noqa: PLC0415 - 10 ms, and few events have a receipt
+
+        self.status = Status.QUEUED
+        self.spooled: Future[Status] = Future()
+        self.acknowledged: Future[Status] = Future()
+        for future in (self.spooled, self.acknowledged):
+            future.set_running_or_notify_cancel()  # nobody can take an event back
+
+    def on_disk(self) -> None:
+        """Say that the event is in the spool."""
+        _set(self.spooled, Status.SPOOLED)
+
+    def end(self, status: Status) -> None:
+        """Say what became of the event in the end."""
+        _set(self.spooled, status)
+        _set(self.acknowledged, status)
+
+
+def _set(future: Future[Status], status: Status) -> None:
+    if not future.done():
+        future.set_result(status)

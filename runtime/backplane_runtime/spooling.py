@@ -1,0 +1,94 @@
+"""The spool as a data plane uses it: which folder, which destinations, how much of the quota is taken."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from backplane_runtime.chain import Link
+from backplane_runtime.lane import LaneOptions
+from backplane_runtime.log import Log
+from backplane_runtime.settings import Plane
+from backplane_runtime.spool import Destination, SpoolLog, SpoolOptions, Stranded, adopt, default_root, stranded, usage
+
+LOOK_SECONDS = 0.1  # between looks at what can be freed
+REOPEN_SECONDS = 1.0  # between attempts to use a disk that failed
+ADOPTION_SECONDS = 30.0  # between looks at what dead processes left
+USAGE_SECONDS = 2.0  # between measurements of the whole folder
+
+_LOGGER = logging.getLogger("backplane")
+
+
+def wanted(plane: Plane) -> bool:
+    """Say whether *plane* wants events on disk."""
+    return plane.failure_mode == "spool" and plane.durability != "memory"
+
+
+class Spooler:
+    """The spool of one data plane. Creates nothing before it is asked to."""
+
+    def __init__(self, plane: Plane, lanes: Sequence[LaneOptions]) -> None:
+        self.root = Path(plane.spool.directory).expanduser() if plane.spool.directory else default_root()
+        self._max_bytes = plane.spool.max_bytes
+        self._destinations = tuple(
+            Destination(
+                name=lane.name,
+                type=lane.kind,
+                target=lane.target,
+                events=tuple(sorted(kind.value for kind in lane.events)),
+            )
+            for lane in lanes
+        )
+        self._used = self._own = 0  # bytes under the root and of our own logs, when it was measured
+        self._next_usage = 0.0
+        self._said_stranded: set[str] = set()
+
+    def open(self) -> Log:
+        """Return a new log on disk.
+
+        Raises:
+            OSError: if there can be none.
+        """
+        return SpoolLog.create(self.root, SpoolOptions(destinations=self._destinations))
+
+    def adopt(self) -> list[tuple[Log, tuple[str, ...]]]:
+        """Return the logs that dead processes left, oldest first, each with the destinations that it still owes.
+
+        Raises:
+            OSError: if the folder cannot be read.
+        """
+        if not self.root.exists():
+            return []
+        found = [(log, tuple(one.name for one in self._owed(log))) for log in adopt(self.root, self._destinations)]
+        for left in stranded(self.root, self._destinations):
+            if left.folder not in self._said_stranded:
+                self._said_stranded.add(left.folder)
+                self._say_stranded(left)
+        return list(found)
+
+    def fill(self, links: Sequence[Link]) -> float:
+        """Return how much of the quota is taken, from 0 to 1 and beyond."""
+        own = sum(link.log.held_bytes for link in links if link.is_durable)
+        now = time.monotonic()
+        if now >= self._next_usage:
+            self._next_usage = now + USAGE_SECONDS
+            self._used, self._own = usage(self.root), own
+        return (self._used + own - self._own) / self._max_bytes
+
+    def _say_stranded(self, left: Stranded) -> None:
+        whom = f"`{left.destination.name}` ({left.destination.type})" if left.destination else "nobody knows whom"
+        why = left.problem or "which this data plane does not have, or sends elsewhere"
+        _LOGGER.warning(
+            "spool %s holds %d events for %s, %s; they stay there: see `backplane spool ls %s`",
+            left.folder,
+            left.events,
+            whom,
+            why,
+            self.root,
+        )
+
+    def _owed(self, log: SpoolLog) -> Sequence[Destination]:
+        theirs = {(one.name, one.type, one.target) for one in log.destinations}
+        return [one for one in self._destinations if (one.name, one.type, one.target) in theirs]

@@ -1,0 +1,223 @@
+"""The writer: the one thread that moves events from the queue into the log.
+
+`publish` only appends to the queue, without a lock; every `PERIOD_SECONDS` the writer takes all that is in it. So a
+process that is killed loses what was published in the last few milliseconds, and nothing more, at `durability: process`.
+Whoever cannot wait for the writer (`processStrict`, or a queue that is nearly full) drains the queue itself.
+
+An exception that a signal handler raises may tear `drain` apart anywhere, where the main thread drains. So a batch is
+remembered until all is done, the next drain goes on with it, and every step can be taken twice: a draft is sealed once, the
+log tells whether it has the batch, so does the ledger, and events leave the queue last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from itertools import islice
+
+from backplane_runtime.chain import Chain, Link
+from backplane_runtime.envelope import Draft, seal
+from backplane_runtime.ledger import Key, Ledger
+from backplane_runtime.notices import Notices
+
+PERIOD_SECONDS = 0.005
+IDLE_SECONDS = 1.0  # between looks at the disk and at what others left, when nobody publishes
+_STEP_SECONDS = 0.0005  # between looks at a queue that gets shorter
+_AT_ONCE = 2_000  # drafts; what is sealed in one go holds the interpreter
+
+
+class Writer:
+    """Owns the queue of one data plane; `on_append` is called with the ledger's lock held, `on_tick` without."""
+
+    def __init__(self, chain: Chain, ledger: Ledger, notices: Notices, *, syncs: bool) -> None:
+        self.queue: deque[Draft] = deque()
+        self.is_asleep = False
+        self.on_append: Callable[[], None] = lambda: None
+        self.on_tick: Callable[[], None] = lambda: None
+        self._chain = chain
+        self._ledger = ledger
+        self._notices = notices
+        self._syncs = syncs
+        self._draining = threading.RLock()
+        self._is_draining = False
+        # A bare lock as a gate, held by whoever waits at it: to open it is one call of C. An `Event` or a `Condition` takes
+        # its own lock in Python code, and a signal handler that raises there leaves it locked for ever.
+        self._gate = threading.Lock()
+        self._batch: _Batch | None = None
+        self._serial = 0
+        self._ending = self._running = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread unless there is one."""
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="backplane-writer", daemon=True)
+            thread.start()
+            self._thread = thread
+
+    @property
+    def is_here(self) -> bool:
+        """Say whether the caller is the writer's own thread."""
+        return threading.current_thread() is self._thread
+
+    def wake(self) -> None:
+        """Have the thread look at the queue now."""
+        if self._gate.locked():
+            with contextlib.suppress(RuntimeError):  # another thread opened it meanwhile
+                self._gate.release()
+
+    def drain(self) -> bool:
+        """Move what is queued into the log; say whether there was something."""
+        with self._draining:
+            if self._is_draining:
+                return False  # a signal handler publishes in the middle of it; the outer one goes on until all is done
+            self._is_draining = True
+            try:
+                moved = False
+                while self._drain_some():
+                    moved = True
+                return moved
+            finally:
+                self._is_draining = False
+
+    def relieve(self, length: int, timeout: float) -> None:
+        """Let the thread work until the queue is shorter than *length*, for at most *timeout* seconds."""
+        until = time.monotonic() + timeout
+        while len(self.queue) >= length and time.monotonic() < until:
+            self.wake()
+            time.sleep(_STEP_SECONDS)  # what the thread needs is the interpreter
+
+    def save(self, timeout: float) -> None:
+        """Have all that is queued in the log, in at most *timeout* seconds."""
+        if self._draining._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001 - as `Condition` asks it
+            while self._drain_some():  # a signal handler stopped us in the middle of it, and nobody will go on
+                pass
+        elif self._thread is None or not self._thread.is_alive():
+            self.drain()
+        else:
+            self.relieve(1, timeout)
+
+    def end(self, timeout: float) -> None:
+        """Move what is left, and end the thread, in at most *timeout* seconds."""
+        self._ending = True
+        self.wake()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+        self.save(timeout)
+
+    def _run(self) -> None:
+        with self._ledger.lock:
+            if self._running:
+                return  # a signal handler raised while the first thread was started, so a second one was
+            self._running, self._thread = True, threading.current_thread()
+        while not self._ending:
+            moved = self._round()
+            if moved:
+                time.sleep(PERIOD_SECONDS)
+                continue
+            self._gate.acquire(blocking=False)  # shut it, if it is open
+            self.is_asleep = True
+            if not self.queue and not self._ending:
+                self._gate.acquire(timeout=IDLE_SECONDS)
+            self.is_asleep = False
+
+    def _round(self) -> bool:
+        try:
+            moved = self.drain()
+            self.on_tick()
+        except Exception as error:  # noqa: BLE001 - without this thread nothing is delivered any more
+            self._notices.warn("writer", f"the writer failed, and goes on: unexpected {type(error).__name__}", error)
+            return True  # not again at once
+        return moved
+
+    def complete(self) -> None:
+        """Take from the queue what the ledger has; ledger's lock held."""
+        batch = self._batch
+        if batch is None or not self._ledger.has_entered(batch.number):
+            return
+        link = batch.link
+        if link is not None:
+            link.log.commit()
+        while self.queue and self.queue[0].batch == batch.number:
+            self.queue.popleft()
+
+    def _drain_some(self) -> bool:
+        batch = self._batch = self._batch or self._next_batch()
+        if batch is None:
+            return False
+        self._append(batch)
+        with self._ledger.lock:
+            self._enter(batch)
+            self.complete()
+            self.on_append()
+        self._batch = None
+        if batch.link is not None and batch.link.is_durable:
+            for one in batch.drafts:
+                if one.receipt is not None:
+                    one.receipt.on_disk()
+        return True
+
+    def _next_batch(self) -> _Batch | None:
+        drafts = self._peek()
+        if not drafts:
+            return None
+        self._serial += 1
+        for one in drafts:
+            one.batch = self._serial
+        numbers: Counter[Key] = Counter((one.form.kind, one.experiment, one.variant) for one in drafts)
+        return _Batch(self._serial, drafts, seal(drafts), numbers)
+
+    def _peek(self) -> list[Draft]:
+        while True:
+            try:
+                return list(islice(self.queue, _AT_ONCE))
+            except RuntimeError:  # a finalizer published while we looked
+                continue
+
+    def _append(self, batch: _Batch) -> None:
+        """Have the lines of *batch* in the last log of the chain: on disk, or in memory where that fails."""
+        if not self._chain.links:
+            with self._ledger.lock:
+                self._chain.open()
+            self._say_problem("events are held in memory only")
+        try:
+            self._append_to(self._chain.last, batch)
+        except OSError as error:
+            with self._ledger.lock:
+                self._chain.retreat(error)
+            self._say_problem("events wait in memory until it can")
+            self._append_to(self._chain.last, batch)
+
+    def _append_to(self, link: Link, batch: _Batch) -> None:
+        if batch.link is not link:
+            batch.first = link.log.appended
+            batch.link = link
+        if link.log.appended == batch.first:
+            link.log.append(batch.lines, sync=self._syncs)
+
+    def _enter(self, batch: _Batch) -> None:
+        link = self._chain.last
+        for number, one in enumerate(batch.drafts, batch.first):
+            if one.receipt is not None:
+                link.receipts[number] = one.receipt
+        self._ledger.enter_batch(batch.numbers, link.status, batch.number)
+
+    def _say_problem(self, consequence: str) -> None:
+        if self._chain.problem is not None:
+            self._notices.warn("disk", f"{self._chain.problem}; {consequence}")
+
+
+class _Batch:
+    """Drafts on their way from the queue to the log; `first` is the number of the first one in *link*'s log."""
+
+    def __init__(self, number: int, drafts: list[Draft], lines: list[bytes], numbers: Counter[Key]) -> None:
+        self.number = number
+        self.drafts = drafts
+        self.lines = lines
+        self.numbers = numbers
+        self.link: Link | None = None
+        self.first = 0

@@ -1,0 +1,121 @@
+"""How a call is measured: CPU time of the calling thread and wall time, with the background threads at work.
+
+Ours and every peer are measured by the same two functions, so what they cost is comparable; the loop and the call of a
+small wrapper (about 50 ns) are in every figure.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+BURST = 200  # calls in a row
+BURSTS = 40  # of one run
+PAUSE_SECONDS = 0.02  # after a burst: time for the background thread to take what was handed over
+RUNS = 5
+
+THREADS = 4
+RATE = 10_000  # calls a second, of all threads together
+LOAD_SECONDS = 3.0
+
+Call = Callable[[str], object]  # one event about the given subject
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds that one call takes: of the calling thread's CPU, and on the clock."""
+
+    cpu: float
+    wall: float
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a call takes at a steady rate, and the rate that was reached, in calls a second."""
+
+    median: Cost
+    p99: Cost
+    rate: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one call costs in bursts, and under a steady load from several threads."""
+
+    name: str
+    cost: Cost
+    load: Load
+
+
+def measured(name: str, call: Call) -> Measured:
+    """Return what *call* costs, both ways."""
+    return Measured(name, measure(call), measure_load(call))
+
+
+def measure(call: Call) -> Cost:
+    """Return the median cost over `RUNS` runs; a run's cost is the median of its bursts."""
+    runs = [_run(call, number) for number in range(RUNS + 1)][1:]  # the first one warms up
+    return Cost(cpu=statistics.median(run.cpu for run in runs), wall=statistics.median(run.wall for run in runs))
+
+
+def measure_load(call: Call) -> Load:
+    """Return what *call* takes when `THREADS` threads together call it `RATE` times a second."""
+    samples: list[Cost] = []
+    finished: list[float] = []
+
+    def work(name: int) -> None:
+        subjects = subjects_of(f"load-{name}", int(RATE / THREADS * LOAD_SECONDS))
+        own = _steadily(call, subjects, started + THREADS / RATE * name / THREADS)
+        samples.extend(own)
+        finished.append(time.perf_counter())
+
+    started = time.perf_counter() + 0.05
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return Load(
+        median=_quantile(samples, 0.5), p99=_quantile(samples, 0.99), rate=len(samples) / (max(finished) - started)
+    )
+
+
+def subjects_of(run: str, count: int) -> list[str]:
+    """Return *count* subjects that no other *run* has: a repeated one would take the short way of a suppressed repeat."""
+    return [f"user-{run}-{number}" for number in range(count)]
+
+
+def _run(call: Call, number: int) -> Cost:
+    subjects = subjects_of(f"burst-{number}", BURST * BURSTS)
+    bursts = []
+    for first in range(0, len(subjects), BURST):
+        bursts.append(_burst(call, subjects[first : first + BURST]))
+        time.sleep(PAUSE_SECONDS)
+    return Cost(cpu=statistics.median(one.cpu for one in bursts), wall=statistics.median(one.wall for one in bursts))
+
+
+def _burst(call: Call, subjects: Sequence[str]) -> Cost:
+    wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
+    for subject in subjects:
+        call(subject)
+    cpu, wall = time.thread_time_ns() - cpu, time.perf_counter_ns() - wall
+    return Cost(cpu=cpu / len(subjects) / 1e9, wall=wall / len(subjects) / 1e9)
+
+
+def _steadily(call: Call, subjects: Sequence[str], started: float) -> list[Cost]:
+    """Call once every `THREADS / RATE` seconds; a late call is made at once, so that the rate holds."""
+    samples = []
+    for number, subject in enumerate(subjects):
+        ahead = started + number * THREADS / RATE - time.perf_counter()
+        if ahead > 0:
+            time.sleep(ahead)
+        samples.append(_burst(call, (subject,)))
+    return samples
+
+
+def _quantile(samples: Sequence[Cost], share: float) -> Cost:
+    at = min(len(samples) - 1, int(len(samples) * share))
+    return Cost(cpu=sorted(one.cpu for one in samples)[at], wall=sorted(one.wall for one in samples)[at])
