@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backplane_runtime.spool.files import FILES, Files
 from backplane_runtime.spool.inspection import folders, is_alive, look_at
-from backplane_runtime.spool.layout import LOCK, Destination, Meta, SpoolFormatError, load_meta
+from backplane_runtime.spool.layout import LOCK, Destination, SpoolFormatError, load_meta
 from backplane_runtime.spool.log import SpoolLog
 from backplane_runtime.spool.removal import sweep
 
@@ -58,6 +58,20 @@ def adoptable(root: Path, destinations: Sequence[Destination], *, files: Files =
         lock = _take(files, path)
         if lock is not None and (log := _opened(files, path, lock, keys)) is not None:
             yield log
+
+
+def take_over(path: Path, *, files: Files = FILES) -> SpoolLog | None:
+    """Return the log in the folder *path*, whoever its events are for, for the caller to close; None if a process owns it.
+
+    Raises:
+        OSError: if it cannot be read, or is not there.
+        SpoolFormatError: if its `spool.json` cannot be used.
+    """
+    lock = files.open_to_read(path / LOCK)
+    if not files.lock(lock):
+        files.close(lock)
+        return None
+    return _log(files, path, lock)
 
 
 def stranded(root: Path, destinations: Sequence[Destination], *, files: Files = FILES) -> list[Stranded]:
@@ -132,20 +146,22 @@ def _opened(files: Files, path: Path, lock: int, keys: set[tuple[str, str, str]]
     if lock < 0:
         return None
     try:
-        meta = load_meta(files, path)
-        log = SpoolLog.adopted(path, meta, lock, files=files)
+        log = _log(files, path, lock)
     except (OSError, SpoolFormatError) as error:
-        files.close(lock)
         _say_left_alone(path, error)
         return None
     if log.is_drained:
         log.close()
-    elif _wanted(log, meta, keys):
+    elif any(one.key in keys and log.position(one.name) < log.end for one in log.destinations):
         return log
     else:
         log.leave()
     return None
 
 
-def _wanted(log: SpoolLog, meta: Meta, keys: set[tuple[str, str, str]]) -> bool:
-    return any(one.destination.key in keys and log.position(one.name) < log.end for one in meta.destinations)
+def _log(files: Files, path: Path, lock: int) -> SpoolLog:
+    try:
+        return SpoolLog.adopted(path, load_meta(files, path), lock, files=files)
+    except (OSError, SpoolFormatError):
+        files.close(lock)
+        raise
