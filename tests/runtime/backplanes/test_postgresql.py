@@ -115,7 +115,7 @@ def test_a_repeat_without_idempotency_meets_a_table_with_it(postgresql_url: str)
 
 def test_the_address_wins(postgresql_url: str) -> None:
     """What it says about the connection is not overruled."""
-    settings = PostgreSql(url=f"{postgresql_url}?application_name=mine&connect_timeout=3")
+    settings = PostgreSql(url=f"{postgresql_url}?application_name=mine&connect_timeout=3", auto_migrate=True)
     backplane = PostgreSqlBackplane(settings)
     backplane.start()
     assert backplane._connection is not None
