@@ -93,12 +93,13 @@ class KafkaBackplane:
         deadline = time.monotonic() + WAIT_SECONDS
         self._look_at_topics(producer, {self._topic(record) for record in batch}, deadline)
         self._produce_in_waves(producer, batch, deadline)
-        verdicts = [self._reports.pop(record.event_id, Verdict.RETRY) for record in batch]
+        found = {event_id: self._reports.pop(event_id, Verdict.RETRY) for event_id in {one.event_id for one in batch}}
+        verdicts = [found[record.event_id] for record in batch]
         left = [record for record, verdict in zip(batch, verdicts, strict=True) if verdict is Verdict.RETRY]
         self.last_error = self._why(left) if left else None
         if self._complaints.is_fatal:
             self.close(0)
-        if len(left) == len(batch):
+        if left and len(left) == len(batch):
             raise UnavailableError(str(self.last_error))
         self._complaints.clear()  # whatever it was about, it is over
         return verdicts
@@ -161,7 +162,7 @@ class KafkaBackplane:
     def _produce_in_waves(self, producer: Producer, batch: Sequence[Record], deadline: float) -> None:
         ids = {record.event_id for record in batch}
         known = self._under_way | self._reports.keys() | self._crowded
-        fresh = [record for record in batch if record.event_id not in known]
+        fresh = {record.event_id: record for record in batch if record.event_id not in known}.values()
         self._crowded &= ids
         for wave in ([], *_waves(fresh)):  # first, what is there from an earlier call
             for record in wave:

@@ -5,6 +5,8 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -22,7 +24,7 @@ from backplane_runtime.backplanes.kafka_records import key  # noqa: E402
 from backplane_runtime.envelope import Envelope, encode_record  # noqa: E402
 from backplane_runtime.events import EventType  # noqa: E402
 from backplane_runtime.settings import Kafka, Plane  # noqa: E402
-from backplane_runtime.testing import check_backplane_contract, sample_records  # noqa: E402
+from backplane_runtime.testing import ContractOptions, check_backplane_contract, sample_records  # noqa: E402
 from tests.runtime.backplanes.kafka_topics import (  # noqa: E402
     create_topics,
     free_port,
@@ -36,9 +38,26 @@ PATIENT = Plane(close_timeout_ms=10_000, flush_interval_ms=20)
 
 
 def test_contract(kafka: KafkaCluster) -> None:
-    """As every backplane; Kafka cannot tell a replay from a new record, so it reports none."""
-    settings = settings_with_topics(kafka)
-    check_backplane_contract(lambda: KafkaBackplane(settings), lambda: stored(settings))
+    """As every backplane; Kafka cannot tell a replay from a new record, so it reports none. Its broker crashes once."""
+    settings = Kafka(
+        brokers=kafka.bootstrap, topic_prefix=f"{uuid.uuid4()}-", additional_config={"message.max.bytes": 2_000_000}
+    )
+    names = [settings.topic_for(kind) for kind in EventType]
+    wide = [NewTopic(name, 1, 1, config={"max.message.bytes": "2000000"}) for name in names]
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    for future in admin.create_topics(wide).values():
+        future.result(20)
+
+    @contextmanager
+    def crashed() -> Iterator[None]:
+        kafka.stop_broker(1, kill=True)
+        yield
+        kafka.start_broker(1)
+
+    skipped = check_backplane_contract(
+        lambda: KafkaBackplane(settings), lambda: stored(settings), ContractOptions(outage=crashed)
+    )
+    assert skipped == ()
 
 
 def test_records_are_as_the_interface_says(kafka: KafkaCluster) -> None:
