@@ -29,8 +29,9 @@ class KafkaSecurity:
     """The secure listeners of one broker; the files are in `directory`, PEM all of them.
 
     `ca.pem` vouches for the broker and for `client.pem` (key `client.key`, encrypted); `other-ca.pem` for nobody, and
-    `stranger.pem` is a client's certificate of its making. `expired-client.pem` has ended, as has the certificate of the
-    listener EXPIRED. SSL wants a client's certificate, the SASL listeners do not.
+    `stranger.pem` is a client's certificate of its making. `expired-ca.pem` and `expired-client.pem` have ended, as has the
+    certificate of the listener EXPIRED. SSL wants a client's certificate, the SASL listeners do not. All may do everything
+    with a topic that has no ACL.
     """
 
     directory: Path
@@ -49,7 +50,11 @@ class KafkaSecurity:
     def settings(self) -> dict[str, str]:
         """Return what the broker's `server.properties` has more."""
         named = {f"listener.name.{name.lower()}": name for name in LISTENERS}
-        found: dict[str, str] = {}
+        found = {
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+            "allow.everyone.if.no.acl.found": "true",
+        }
         for prefix, name in named.items():
             found |= {f"{prefix}.{key}": value for key, value in self._listener(name).items()}
         return found
@@ -130,6 +135,8 @@ def make_security(directory: Path, ports: list[int]) -> KafkaSecurity:
     for name, days in (("broker", 2), ("expired-broker", -1), ("client", 2), ("expired-client", -1)):
         _certificate(made, name, "ca", days)
     _certificate(made, "stranger", "other-ca", 2)
+    again = ("-in", made.file("ca.pem"), "-signkey", made.file("ca.key"), "-days", "-1")
+    _openssl("x509", *again, "-out", made.file("expired-ca.pem"))
     for name in ("broker", "expired-broker"):
         both = Path(made.file(f"{name}.key")).read_text("ascii") + Path(made.file(f"{name}.pem")).read_text("ascii")
         Path(made.file(f"{name}.both")).write_text(both, encoding="ascii")

@@ -69,9 +69,11 @@ class PostgreSqlBackplane:
         connection = self._connect(CONNECT_SECONDS)
         try:
             with self._watched(connection):
-                if self._settings.auto_migrate:
+                found = find_table(connection, self._table)
+                if found is None and self._settings.auto_migrate:  # one who may only insert need not be able to create
                     self._migrate(connection)
-                if problem := self._problem(find_table(connection, self._table)):
+                    found = find_table(connection, self._table)
+                if problem := self._problem(found):
                     raise UnavailableError(problem)  # noqa: TRY301 - closed below, as after any other fault
         except psycopg.Error as error:
             connection.close()

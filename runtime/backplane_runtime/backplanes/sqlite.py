@@ -132,12 +132,14 @@ class SqliteBackplane:
         return _identity(self._path) != self._file
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        if self._settings.auto_migrate:
+        found = find_table(connection, self._table.name)
+        if found is None and self._settings.auto_migrate:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 for statement in create_statements(self._table):
                     connection.execute(statement)
-        if problem := self._problem(find_table(connection, self._table.name)):
+            found = find_table(connection, self._table.name)
+        if problem := self._problem(found):
             raise UnavailableError(problem)
         _write_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")  # an acknowledged event survives a power loss

@@ -1,14 +1,29 @@
 """Kafka behind TLS and SASL, a real broker: what gets in, and what is said about what does not."""
 
+import time
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 pytest.importorskip("confluent_kafka")
 
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+
 from backplane_runtime import DataPlane
 from backplane_runtime.backplanes.api import UnavailableError, Verdict
 from backplane_runtime.backplanes.kafka import KafkaBackplane
+from backplane_runtime.envelope import Record
+from backplane_runtime.events import EventType
 from backplane_runtime.settings import Kafka, KafkaSecurity, Plane
 from backplane_runtime.testing import sample_records
 from tests.runtime.backplanes.kafka_topics import create_topics, read_all
@@ -137,9 +152,9 @@ def test_nobody_at_the_token_end_point(secure_kafka: SecureKafka) -> None:
     check_stays_out(settings, "Failed to connect to 127.0.0.1:1", CLIENT_SECRET)
 
 
-@pytest.mark.parametrize("authority", ["other-ca.pem", None])
+@pytest.mark.parametrize("authority", ["other-ca.pem", "expired-ca.pem", None])
 def test_a_broker_of_an_unknown_authority(secure_kafka: SecureKafka, authority: str | None) -> None:
-    """Neither another one nor the operating system's vouch for it."""
+    """Neither another one, nor one that has ended, nor the operating system's vouch for it."""
     ca_file = secure_kafka.security.file(authority) if authority else None
     settings = secured(secure_kafka, "SSL", **client_certificate(secure_kafka) | {"ca_file": ca_file})
     check_stays_out(settings, "certificate verify failed", secure_kafka.security.key_password)
@@ -178,3 +193,44 @@ def test_plain_words_to_a_port_that_wants_tls(secure_kafka: SecureKafka) -> None
     """The broker just hangs up, so the hint has to be ours."""
     health = KafkaBackplane(secured(secure_kafka, "SSL")).health(1)
     assert health.message.endswith("check `brokers` and `security.protocol`")
+
+
+def test_a_topic_that_one_may_not_write_to(secure_kafka: SecureKafka) -> None:
+    """Its events come back with the reason; the others are acknowledged, and its own when it is allowed."""
+    bootstrap, prefix = secure_kafka.cluster.bootstrap, f"{uuid.uuid4()}-"
+    security = KafkaSecurity(protocol="saslPlaintext", **login(secure_kafka, "PLAIN"))
+    brokers = secure_kafka.security.address("SASL_PLAINTEXT")
+    settings = Kafka(brokers=brokers, topic_prefix=prefix, security=security)
+    create_topics(bootstrap, [settings.topic_for(kind) for kind in EventType])
+    topic = settings.topic_for(EventType.OUTCOME)
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    denied = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{USER}", "*", AclOperation.WRITE)
+    (done,) = admin.create_acls([AclBinding(*denied, AclPermissionType.DENY)]).values()
+    done.result(10)
+    backplane, records = KafkaBackplane(settings), sample_records(10)
+    verdicts = until(lambda: backplane.send(records), lambda found: Verdict.RETRY in found)
+    assert [one.event_type for one, said in zip(records, verdicts, strict=True) if said is Verdict.RETRY] == [
+        EventType.OUTCOME
+    ] * 2
+    assert backplane.last_error == f"topic `{topic}`: Broker: Topic authorization failed"
+    (done,) = admin.delete_acls([AclBindingFilter(*denied, AclPermissionType.DENY)]).values()
+    done.result(10)
+    waiting = [record for record in sample_records(5) if record.event_type is EventType.OUTCOME]
+    assert until(lambda: attempt(backplane, waiting), lambda found: found != "") == [Verdict.ACKNOWLEDGED]
+    backplane.close(1)
+
+
+def attempt(backplane: KafkaBackplane, records: list[Record]) -> Any:
+    try:
+        return backplane.send(records)
+    except UnavailableError:
+        time.sleep(0.05)
+        return ""
+
+
+def until(work: Callable[[], Any], is_enough: Callable[[Any], bool]) -> Any:
+    """Do *work* until its result is enough: brokers take over permissions at their own pace."""
+    deadline = time.monotonic() + 20
+    while not is_enough(found := work()):
+        assert time.monotonic() < deadline
+    return found

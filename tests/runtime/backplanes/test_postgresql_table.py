@@ -175,9 +175,10 @@ def test_missing_permissions_are_named(postgresql: PostgreSQLServer, postgresql_
         execute(postgresql_url, f"GRANT INSERT ON experiment_events TO {user}")
         assert refusal(url) == f"{TABLE}: may not read `event_id`: GRANT SELECT to this user"
         execute(postgresql_url, f"GRANT SELECT (event_id) ON experiment_events TO {user}")
-        with opened(url) as backplane:
-            assert backplane.health(5).healthy
-            assert backplane.send(sample_records(3)) == [Verdict.ACKNOWLEDGED] * 3
+        for auto_migrate in (False, True):  # who finds a table need not be able to make one
+            with opened(url, auto_migrate=auto_migrate) as backplane:
+                assert backplane.health(5).healthy
+                assert backplane.send(sample_records(3)) == [Verdict.ACKNOWLEDGED] * 3
 
 
 MIGRATOR = """
