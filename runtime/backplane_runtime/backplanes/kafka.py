@@ -3,8 +3,8 @@
 Why not the others: `produce_batch` drops headers and `AIOProducer` refuses them (2.16.1), and headers carry the event id.
 
 librdkafka queues and retries on its own, so a record that it has, and that was not reported yet, is remembered: when it
-is handed over again after `RETRY`, it is waited for, not produced a second time. Only a fatal error (the broker no longer
-accepts this idempotent producer) ends the client; the next `send` builds a new one.
+is handed over again after `RETRY`, it is waited for, not produced a second time. What ends the client is a fatal error (the
+broker no longer accepts this idempotent producer), or that nobody lets it in; the next `send` builds a new one.
 
 Order per key, also across `RETRY`: what comes later is produced only after all that was produced before has its report
 (one *wave*, no larger than one request to a partition, at a time), and what librdkafka holds it keeps in order itself
@@ -97,9 +97,11 @@ class KafkaBackplane:
         verdicts = [found[record.event_id] for record in batch]
         left = [record for record, verdict in zip(batch, verdicts, strict=True) if verdict is Verdict.RETRY]
         self.last_error = self._why(left) if left else None
-        if self._complaints.is_fatal:
+        is_silent = bool(left) and len(left) == len(batch)
+        # Who is not let in is built anew as well: the password or the certificate may have been put right meanwhile.
+        if self._complaints.is_fatal or (is_silent and self._complaints.is_hopeless):
             self.close(0)
-        if left and len(left) == len(batch):
+        if is_silent:
             raise UnavailableError(str(self.last_error))
         self._complaints.clear()  # whatever it was about, it is over
         return verdicts
