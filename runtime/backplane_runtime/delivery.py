@@ -112,7 +112,9 @@ class Delivery:
         self.start()
         self.writer.save(timeout)
         with self._ledger.lock:
-            if self.writer.queue:
+            # What an earlier process left goes first, and must have been found.
+            self._ledger.changed.wait_for(lambda: self.chain.is_ready, max(0.0, until - time.monotonic()))
+            if self.writer.queue or not self.chain.is_ready:
                 return False
             marks = [(link, link.log.end) for link in self.chain.links]
             for lane in self.lanes:
@@ -188,7 +190,10 @@ class Delivery:
     def _bytes(self) -> int:
         """Return the bytes of large events in the queue, and of all that is held in memory behind it."""
         with self._ledger.lock:
-            return self._large + sum(link.log.held_bytes for link in self.chain.links if not link.is_durable)
+            behind = [link.log for link in self.chain.links if not link.is_durable]
+            for log in behind:
+                log.release()
+            return self._large + sum(log.held_bytes for log in behind)
 
     def _await_room(self) -> None:
         with self._ledger.lock:
@@ -205,11 +210,12 @@ class Delivery:
         self._large = 0
         for lane in self.lanes:
             lane.notice()
-        self._set_limit()
-        self._free_room()
+        self._measure_room()
 
-    def _free_room(self) -> None:
-        """Have who is far behind the others give up its oldest events, where room is scarce; lock held."""
+    def _measure_room(self) -> None:
+        """Look how full it is; where room is scarce, who is far behind the others gives up its oldest events; lock held."""
+        self._disk_fill = self.spooler.fill(self.chain.links) if self.spooler else 0.0
+        self._set_limit()
         if len(self.lanes) > 1 and max(self._disk_fill, self._fill()) > laggards.FROM:
             for lane, link, number in laggards.given_up(self.lanes, self.chain.links):
                 lane.give_up(link, number)
@@ -221,6 +227,8 @@ class Delivery:
             return
         self._next_look = now + spooling.LOOK_SECONDS
         self._adopt(now)
+        if self.spooler is not None:
+            self.spooler.measure(self.chain.links, now)
         for link in self.chain.links:
             link.log.release()
         with self._ledger.lock:
@@ -230,9 +238,7 @@ class Delivery:
             if self.chain.problem is not None and now >= self._next_reopening:
                 self._next_reopening = now + spooling.REOPEN_SECONDS
                 self.chain.reopen()
-            self._disk_fill = self.spooler.fill(self.chain.links) if self.spooler else 0.0
-            self._set_limit()
-            self._free_room()
+            self._measure_room()
         if self.on_minute is not None and now >= self._next_minute:
             self._next_minute = now + MINUTE_SECONDS
             self.on_minute()
@@ -250,5 +256,6 @@ class Delivery:
             self.chain.insert(found)
             if found or not self.chain.is_ready:
                 self.chain.is_ready = True
+                self._ledger.changed.notify_all()
                 for lane in self.lanes:
                     lane.wake()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,14 +70,16 @@ class Spooler:
                 self._say_stranded(left)
         return list(found)
 
-    def fill(self, links: Sequence[Link]) -> float:
-        """Return how much of the quota is taken, from 0 to 1 and beyond."""
-        own = sum(link.log.held_bytes for link in links if link.is_durable)
-        now = time.monotonic()
+    def measure(self, links: Sequence[Link], now: float) -> None:
+        """Measure from time to time what is under the root, where other processes write too."""
         if now >= self._next_usage:
             self._next_usage = now + USAGE_SECONDS
+            own = _held(links)
             self._used, self._own = usage(self.root), own
-        return (self._used + own - self._own) / self._max_bytes
+
+    def fill(self, links: Sequence[Link]) -> float:
+        """Return how much of the quota is taken, from 0 to 1 and beyond; looks at no disk."""
+        return (self._used + _held(links) - self._own) / self._max_bytes
 
     def _say_stranded(self, left: Stranded) -> None:
         whom = f"`{left.destination.name}` ({left.destination.type})" if left.destination else "nobody knows whom"
@@ -95,3 +96,7 @@ class Spooler:
     def _owed(self, log: SpoolLog) -> Sequence[Destination]:
         theirs = {(one.name, one.type, one.target) for one in log.destinations}
         return [one for one in self._destinations if (one.name, one.type, one.target) in theirs]
+
+
+def _held(links: Sequence[Link]) -> int:
+    return sum(link.log.held_bytes for link in links if link.is_durable)
