@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -139,6 +140,27 @@ def test_the_oldest_folder_comes_first(tmp_path: Path) -> None:
     assert [log.name for log in logs] == names
     for log in logs:
         log.close()
+
+
+def test_so_many_folders_that_a_process_could_not_hold_them(tmp_path: Path) -> None:
+    """The oldest are taken, and the others when these are done; each costs one descriptor."""
+    names = []
+    for _ in range(20):
+        log = SpoolLog.create(tmp_path, ONE)
+        put(log, 1)
+        names.append(die(log).name)
+    before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - numbers
+    taken = []
+    for _ in range(3):
+        logs = adopt(tmp_path, (KAFKA,), at_most=8)
+        assert len(os.listdir("/dev/fd")) == before + len(logs)  # noqa: PTH208 - numbers
+        for log in logs:
+            assert read_all(log.reader("kafka")) == numbered(1, 1)
+            log.reader("kafka").settle(2)
+            log.close()
+        taken.append([log.name for log in logs])
+    assert taken == [names[:8], names[8:16], names[16:]]
+    assert adopt(tmp_path, (KAFKA,), at_most=0) == []
 
 
 def test_nothing_can_be_appended_to_an_adopted_folder(tmp_path: Path) -> None:
