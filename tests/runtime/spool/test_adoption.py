@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from backplane_runtime.spool import SpoolLog, SpoolOptions, Stranded, adopt, stranded
+from backplane_runtime.spool.files import Files
 from tests.runtime.spool.spools import KAFKA, ONE, SMALL, SQL, adopted, die, lines, numbered, put, read_all, segments
 
 pytestmark = pytest.mark.runtime_only
@@ -244,6 +246,48 @@ def test_what_a_process_left_that_died_while_it_made_or_removed_a_folder_is_swep
     assert adopt(tmp_path, (KAFKA,)) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([".foreign", hidden.name])
     alive.forget()
+
+
+class _Late(Files):
+    """Somebody else removes a folder between the moment at which it was seen and that at which its lock is taken."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def lock(self, descriptor: int) -> bool:
+        shutil.rmtree(self._folder)
+        return super().lock(descriptor)
+
+
+def test_a_folder_that_goes_while_it_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its last owner removed it: there is nothing to take, and nothing to say."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 1)
+    assert adopt(tmp_path, (KAFKA,), files=_Late(die(log))) == []
+    assert caplog.text == ""
+
+
+class _LookedAt(Files):
+    """Somebody looks at a folder, with `backplane spool ls`, just when its lock is to be taken."""
+
+    def __init__(self, lock: Path) -> None:
+        self._looker = os.open(lock, os.O_RDONLY)
+        assert super().lock(self._looker)
+
+    def lock(self, descriptor: int) -> bool:
+        is_free = super().lock(descriptor)
+        if self._looker >= 0:
+            os.close(self._looker)
+            self._looker = -1
+        return is_free
+
+
+def test_a_folder_that_somebody_looks_at_is_taken_all_the_same(tmp_path: Path) -> None:
+    """To look takes microseconds; a start that missed the folder would leave it for half a minute."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 1)
+    (again,) = adopt(tmp_path, (KAFKA,), files=_LookedAt(die(log) / "lock"))
+    again.close()
 
 
 def test_a_root_that_is_not_there_holds_nothing(tmp_path: Path) -> None:

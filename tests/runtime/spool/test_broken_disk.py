@@ -113,18 +113,23 @@ def test_a_durable_append_whose_sync_fails_never_happened(disk: Disk, log: Spool
     assert read_all(after(disk, power=False).reader("kafka")) == numbered(1, 5)
 
 
-@pytest.mark.parametrize("first", [0, 3])
+@pytest.mark.parametrize(
+    ("first", "fault", "calls"), [(0, "sync", 1), (3, "sync", 1), (0, "error", 3), (3, "error", 1)]
+)
 def test_a_frame_that_cannot_be_cut_off_does_not_count(
-    disk: Disk, log: SpoolLog, first: int, monkeypatch: pytest.MonkeyPatch
+    disk: Disk, log: SpoolLog, first: int, fault: str, calls: int
 ) -> None:
     """The next file begins with its number; so nobody takes it for what it is not."""
     if first:
         put(log, first)
-    monkeypatch.setattr(disk, "truncate", _refuse)
-    disk.arm("sync", 1)
-    with pytest.raises(OSError, match="Input/output error"):
-        log.append([b'"refused"'] * 4, sync=True)
-    put(log, 2)
+    disk.calls = 3  # of a write that fails, a part is done that is not none and not all
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disk, "truncate", _refuse)
+        disk.arm(fault, calls)
+        with pytest.raises(OSError, match=r"Input/output error|No space left"):
+            log.append([b'"refused, and longer than what comes next"'] * 4, sync=True)
+        put(log, 2)
+    assert names(disk, log) == (["1.seg", "4.seg"] if first else ["1.seg"])
     assert read_all(log.reader("kafka")) == numbered(1, first + 2)
     again = after(disk, power=False)
     assert read_all(again.reader("kafka")) == numbered(1, first + 2)
