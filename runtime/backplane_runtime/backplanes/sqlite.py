@@ -1,17 +1,20 @@
 """Events in an SQLite file: the embedded default, durable without a server.
 
 A batch is one transaction, synced before it is acknowledged. Write-ahead logging and a busy time-out let several
-processes publish to one file; a writer that has waited too long tries again later.
+processes publish to one file; a writer that has waited too long tries again later. No connection is open when the process
+forks (`fork_gate`).
 """
 
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved
+from backplane_runtime.backplanes.fork_gate import ForkGate
 from backplane_runtime.backplanes.rows import COLUMNS, row
 from backplane_runtime.envelope import Record
 from backplane_runtime.event_table import TableOptions, create_statements, event_table, qualified_name, quoted
@@ -34,9 +37,40 @@ class SqliteBackplane:
         self._connection: sqlite3.Connection | None = None
         self._path = ""
         self._file: tuple[int, int] | None = None  # device and inode of what the connection writes to
+        _members.add(self)
 
     def start(self) -> None:
         """Open the file, and create the table where `autoMigrate` says so."""
+        with _gate.passing():
+            self._open()
+
+    def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
+        """Insert *batch* in one transaction."""
+        with _gate.passing():
+            return self._send(batch)
+
+    def health(self, timeout: float) -> BackplaneHealth:
+        """Open the file once more and count the table's columns; creates nothing."""
+        with _gate.passing():
+            return self._health(timeout)
+
+    def close(self, timeout: float) -> None:  # noqa: ARG002 - the contract's signature
+        """Close the file."""
+        with _gate.passing():
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Close the file; the next `send` opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> None:
+        if _gate.is_torn:
+            raise UnavailableError(
+                f"{self._settings.path}: this process was forked while SQLite was at work, so it must not use it; "
+                "its events wait for another process"
+            )
         self._path = resolved(self._settings).path
         try:
             connection = _connect(self._path, BUSY_SECONDS)
@@ -49,12 +83,11 @@ class SqliteBackplane:
             raise self._unavailable(error) from error
         self._connection, self._file = connection, _identity(self._path)
 
-    def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
-        """Insert *batch* in one transaction."""
+    def _send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
         if self._connection is not None and self._is_gone():
-            self.close(0)
+            self.let_go()
         if self._connection is None:
-            self.start()
+            self._open()
         connection = self._connection
         if connection is None:
             raise UnavailableError("not connected")
@@ -66,14 +99,13 @@ class SqliteBackplane:
                     raise
                 verdicts = [self._insert_one(connection, record) for record in batch]
         except sqlite3.Error as error:
-            self.close(0)
+            self.let_go()
             raise self._unavailable(error) from error
         if self._is_gone():
             raise UnavailableError(f"{self._settings.path}: was deleted or replaced while it was written to")
         return verdicts
 
-    def health(self, timeout: float) -> BackplaneHealth:
-        """Open the file once more and count the table's columns; creates nothing."""
+    def _health(self, timeout: float) -> BackplaneHealth:
         try:
             path = Path(resolved(self._settings).path)
             if not path.parent.exists():
@@ -93,12 +125,6 @@ class SqliteBackplane:
         if not found and not self._settings.auto_migrate:
             return BackplaneHealth(healthy=False, message=self._no_table())
         return BackplaneHealth(healthy=True, message=f"{path}: table {self._table.name}", details={"path": str(path)})
-
-    def close(self, timeout: float) -> None:  # noqa: ARG002 - the contract's signature
-        """Close the file."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
     def _is_gone(self) -> bool:
         # SQLite goes on writing to a file that was deleted or replaced, and says nothing: the events would be nowhere.
@@ -154,6 +180,15 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _let_all_go() -> None:
+    for member in list(_members):
+        member.let_go()
+
+
 def _connect(path: str, timeout: float) -> sqlite3.Connection:
     # Transactions are begun by hand; and the contract, not sqlite3, keeps threads apart: tests close from another one.
     return sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+
+
+_members: weakref.WeakSet[SqliteBackplane] = weakref.WeakSet()
+_gate = ForkGate(_let_all_go)
