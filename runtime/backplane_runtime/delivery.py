@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from backplane_runtime import spooling
+from backplane_runtime import laggards, spooling
 from backplane_runtime.assembly import Assembly
 from backplane_runtime.chain import Chain
 from backplane_runtime.envelope import Draft
@@ -168,7 +168,7 @@ class Delivery:
 
     def _no_room(self, draft: Draft, subject: str | None) -> str | None:
         """Return why there is no room for *draft*; nothing where there is."""
-        if self._large + len(draft.payload) > self._plane.max_queue_bytes // 2 and len(draft.payload) > self.largest:
+        if len(draft.payload) > self.largest and self._bytes() + len(draft.payload) > self._plane.max_queue_bytes // 2:
             return "the queue in memory is full (`maxQueueBytes`)"
         if self.spooler is not None and len(self.writer.queue) >= self.limit > 0 and not self.writer.is_here:
             self.writer.relieve(self.limit, RELIEF_SECONDS)
@@ -184,6 +184,11 @@ class Delivery:
 
     def _held_in_memory(self) -> int:
         return sum(link.held for link in self.chain.links if not link.is_durable)
+
+    def _bytes(self) -> int:
+        """Return the bytes of large events in the queue, and of all that is held in memory behind it."""
+        with self._ledger.lock:
+            return self._large + sum(link.log.held_bytes for link in self.chain.links if not link.is_durable)
 
     def _await_room(self) -> None:
         with self._ledger.lock:
@@ -201,6 +206,13 @@ class Delivery:
         for lane in self.lanes:
             lane.notice()
         self._set_limit()
+        self._free_room()
+
+    def _free_room(self) -> None:
+        """Have who is far behind the others give up its oldest events, where room is scarce; lock held."""
+        if len(self.lanes) > 1 and max(self._disk_fill, self._fill()) > laggards.FROM:
+            for lane, link, number in laggards.given_up(self.lanes, self.chain.links):
+                lane.give_up(link, number)
 
     def _tick(self) -> None:
         """Do what is to be done from time to time, on the writer's thread."""
@@ -220,6 +232,7 @@ class Delivery:
                 self.chain.reopen()
             self._disk_fill = self.spooler.fill(self.chain.links) if self.spooler else 0.0
             self._set_limit()
+            self._free_room()
         if self.on_minute is not None and now >= self._next_minute:
             self._next_minute = now + MINUTE_SECONDS
             self.on_minute()

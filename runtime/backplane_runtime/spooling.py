@@ -16,6 +16,8 @@ from backplane_runtime.spool import Destination, SpoolLog, SpoolOptions, Strande
 LOOK_SECONDS = 0.1  # between looks at what can be freed
 REOPEN_SECONDS = 1.0  # between attempts to use a disk that failed
 ADOPTION_SECONDS = 30.0  # between looks at what dead processes left
+SEGMENT_BYTES = 8 << 20
+SEGMENTS = 16  # at least, in a full spool: room is freed by whole ones
 USAGE_SECONDS = 2.0  # between measurements of the whole folder
 
 _LOGGER = logging.getLogger("backplane")
@@ -51,7 +53,8 @@ class Spooler:
         Raises:
             OSError: if there can be none.
         """
-        return SpoolLog.create(self.root, SpoolOptions(destinations=self._destinations))
+        size = min(SEGMENT_BYTES, self._max_bytes // SEGMENTS)
+        return SpoolLog.create(self.root, SpoolOptions(destinations=self._destinations, segment_bytes=size))
 
     def adopt(self) -> list[tuple[Log, tuple[str, ...]]]:
         """Return the logs that dead processes left, oldest first, each with the destinations that it still owes.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import struct
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +15,8 @@ from typing import Any
 from backplane_runtime import DataPlane
 from backplane_runtime.backplanes.in_memory import InMemoryBackplane
 from backplane_runtime.settings import InMemory, Plane, Spool
-from backplane_runtime.spool.inspection import look_at_root
 from tests.faults.judgement import Outcome
+from tests.faults.leftovers import await_empty
 from tests.faults.scene import Row, Scene
 from tests.faults.sinks import Arrival
 from tests.faults.stage import Stage
@@ -137,21 +136,13 @@ def _delivered(left: Path, data: bytes) -> list[int]:
     try:
         with DataPlane(InMemory(), plane=Plane(spool=Spool(directory=str(root)))) as plane:
             plane.start()
-            _await_nothing_waiting(root)
+            await_empty(root, SECONDS)
             backplane = plane.backplane("inMemory")
             if not isinstance(backplane, InMemoryBackplane):
                 raise TypeError(backplane)
             return [int(record.subject or -1) for record in backplane.records]
     finally:
         shutil.rmtree(root)
-
-
-def _await_nothing_waiting(root: Path) -> None:
-    until = time.monotonic() + SECONDS
-    while any(one.waiting for view in look_at_root(root) for one in view.backlogs):
-        if time.monotonic() > until:
-            raise TimeoutError("what is left is not delivered")
-        time.sleep(0.002)
 
 
 ROWS = (

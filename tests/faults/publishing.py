@@ -21,8 +21,8 @@ from backplane_runtime.receipts import Receipt
 from backplane_runtime.settings import Plane
 from backplane_runtime.settings.base import from_wire
 from backplane_runtime.spool import default_root
-from backplane_runtime.spool.inspection import look_at_root
 from tests.faults import null
+from tests.faults.leftovers import await_empty
 from tests.faults.orders import RECEIPTS_EVERY, LastWords, Orders
 from tests.faults.tally import ACCEPTED, ACKNOWLEDGED, ON_DISK, REFUSED, Tally
 
@@ -136,11 +136,7 @@ class Publisher:
     def _drain(self) -> None:
         """Return when no folder of the spool holds anything to be delivered."""
         self._plane.start()
-        until = time.monotonic() + DRAIN_SECONDS
-        while any(one.waiting for view in look_at_root(self._root) for one in view.backlogs):
-            if time.monotonic() > until:
-                raise TimeoutError("the spool is not empty")
-            time.sleep(0.02)
+        await_empty(self._root, DRAIN_SECONDS)
 
 
 def _exit(number: int, frame: object) -> None:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from backplane_runtime.config import BackplaneEntry, FrozenConfig, canonical_byt
 from backplane_runtime.envelope import Record
 from backplane_runtime.events import Event, EventType
 from backplane_runtime.ledger import LedgerView
-from backplane_runtime.settings import Composite, InMemory, Member, Plane, Settings
+from backplane_runtime.settings import Composite, InMemory, Member, Plane, Settings, Spool
 from backplane_runtime.testing import capture_events
 
 pytestmark = pytest.mark.runtime_only
@@ -584,3 +584,46 @@ del plane
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert len(done.stdout.splitlines()) == 1000
     assert not done.stderr
+
+
+@pytest.mark.parametrize("durability", ["memory", "process"])
+def test_a_dead_member_takes_no_room_from_the_others(name: str, durability: Any, tmp_path: Path) -> None:
+    """Where the room is full, the one that is far behind loses its oldest events, and the others none."""
+    members = [Member(name=key, settings=Scripted(key=name + key)) for key in ("well", "dead")]
+    room = Plane(
+        flush_interval_ms=10,
+        close_timeout_ms=300,
+        durability=durability,
+        max_queue_size=400,
+        batch_size=50,
+        spool=Spool(directory=str(tmp_path), max_bytes=1 << 20),
+    )
+    plane = DataPlane(Composite(members), plane=room)
+    well, dead = (ScriptedBackplane.by_key[name + key] for key in ("well", "dead"))
+    dead.is_down = True
+    wide = {"text": "x" * 2000}
+    for number in range(3000):
+        status = plane.outcome(f"e{number}", subject=f"s{number}", metric="m", attributes=wide)
+        assert status is Status.QUEUED, number
+        if number % 50 == 49:
+            assert wait_until(lambda: len(well.names) > number)  # noqa: B023 - called at once
+            time.sleep(0.02 if durability == "process" else 0.1)
+    assert len(well.names) == 3000
+    assert wait_until(lambda: plane.ledger().by_backplane["dead"].dropped > 100)
+    dead.is_down = False
+    assert plane.flush(30)
+    view = plane.ledger()
+    assert view.by_backplane["well"].dropped == 0
+    assert view.by_backplane["dead"].acknowledged == len(dead.names) > 0
+    assert dead.names[-1] == "e2999"
+    assert law_holds(view)
+    plane.close()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True

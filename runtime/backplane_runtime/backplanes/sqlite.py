@@ -7,15 +7,22 @@ forks (`fork_gate`).
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 import weakref
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
+
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved
 from backplane_runtime.backplanes.fork_gate import ForkGate
+from backplane_runtime.backplanes.inherited import disown_in_children
 from backplane_runtime.backplanes.rows import COLUMNS, row
+from backplane_runtime.backplanes.sqlite_table import find_table, table_check
+from backplane_runtime.backplanes.table_check import FoundTable, table_health, table_problem
 from backplane_runtime.envelope import Record
 from backplane_runtime.event_table import TableOptions, create_statements, event_table, qualified_name, quoted
 from backplane_runtime.settings import Sqlite
@@ -34,9 +41,11 @@ class SqliteBackplane:
         columns, marks = ", ".join(map(quoted, COLUMNS)), ", ".join("?" * len(COLUMNS))
         conflict = ' ON CONFLICT ("EventId") DO NOTHING' if settings.enable_idempotency else ""
         self._insert = f"INSERT INTO {qualified_name(self._table)} ({columns}) VALUES ({marks}){conflict}"  # noqa: S608 - quoted
+        self._check = table_check(self._table)
         self._connection: sqlite3.Connection | None = None
         self._path = ""
         self._file: tuple[int, int] | None = None  # device and inode of what the connection writes to
+        disown_in_children(self)
         _members.add(self)
 
     def start(self) -> None:
@@ -50,7 +59,7 @@ class SqliteBackplane:
             return self._send(batch)
 
     def health(self, timeout: float) -> BackplaneHealth:
-        """Open the file once more and count the table's columns; creates nothing."""
+        """Open the file once more and look at the table, and whether one may write; creates nothing."""
         with _gate.passing():
             return self._health(timeout)
 
@@ -61,9 +70,9 @@ class SqliteBackplane:
 
     def let_go(self) -> None:
         """Close the file; the next `send` opens it again."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection = self.disown()
+        if connection is not None:
+            connection.close()
 
     def _open(self) -> None:
         if _gate.is_torn:
@@ -81,6 +90,9 @@ class SqliteBackplane:
         except sqlite3.Error as error:
             connection.close()
             raise self._unavailable(error) from error
+        except UnavailableError:
+            connection.close()
+            raise
         self._connection, self._file = connection, _identity(self._path)
 
     def _send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
@@ -99,8 +111,9 @@ class SqliteBackplane:
                     raise
                 verdicts = [self._insert_one(connection, record) for record in batch]
         except sqlite3.Error as error:
+            reason = self._why(connection, error)
             self.let_go()
-            raise self._unavailable(error) from error
+            raise reason from error
         if self._is_gone():
             raise UnavailableError(f"{self._settings.path}: was deleted or replaced while it was written to")
         return verdicts
@@ -111,33 +124,51 @@ class SqliteBackplane:
             if not path.parent.exists():
                 return BackplaneHealth(healthy=False, message=f"there is no directory {path.parent}; make it first")
             if not path.exists() and self._settings.auto_migrate:
-                return BackplaneHealth(healthy=True, message=f"{path} will be created with the first event")
+                return _health_of_folder(path)
             with closing(
-                sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", timeout=timeout, uri=True)
+                sqlite3.connect(_to_write(path), timeout=timeout, uri=True, isolation_level=None)
             ) as connection:
-                found = connection.execute("SELECT count(*) FROM pragma_table_info(?)", (self._table.name,)).fetchone()[
-                    0
-                ]
+                found = find_table(connection, self._table.name)
+                _try_to_write(connection)
         except (sqlite3.Error, UnavailableError) as error:
-            return BackplaneHealth(healthy=False, message=f"{self._settings.path}: {error}")
+            return BackplaneHealth(healthy=False, message=f"{self._settings.path}: {_said(error)}")
         except OSError as error:  # a name that is too long, a circle of links, a folder that one may not enter
             return BackplaneHealth(healthy=False, message=f"{self._settings.path}: {error.strerror}")
-        if not found and not self._settings.auto_migrate:
-            return BackplaneHealth(healthy=False, message=self._no_table())
-        return BackplaneHealth(healthy=True, message=f"{path}: table {self._table.name}", details={"path": str(path)})
+        problem = self._problem(found)
+        if problem is not None and not (found is None and self._settings.auto_migrate):
+            return BackplaneHealth(healthy=False, message=problem)
+        unknown = [] if found is None else self._check.unknown(found)
+        answer = table_health(self._table.name, unknown, {"path": str(path)})
+        return msgspec.structs.replace(answer, message=f"{path}: {answer.message}")
+
+    def disown(self) -> sqlite3.Connection | None:
+        """Forget the connection."""
+        connection, self._connection = self._connection, None
+        return connection
+
+    def _problem(self, found: FoundTable | None) -> str | None:
+        """Return why the table cannot take our rows, if it cannot."""
+        if found is None:
+            return self._no_table()
+        problems = self._check.problems(found)
+        return f"{self._settings.path}: {table_problem(f'`{self._table.name}`', problems)}" if problems else None
 
     def _is_gone(self) -> bool:
         # SQLite goes on writing to a file that was deleted or replaced, and says nothing: the events would be nowhere.
         return _identity(self._path) != self._file
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # an acknowledged event survives a power loss
-        if self._settings.auto_migrate:
+        found = find_table(connection, self._table.name)
+        if found is None and self._settings.auto_migrate:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 for statement in create_statements(self._table):
                     connection.execute(statement)
+            found = find_table(connection, self._table.name)
+        if problem := self._problem(found):
+            raise UnavailableError(problem)
+        _write_ahead(connection)
+        connection.execute("PRAGMA synchronous = FULL")  # an acknowledged event survives a power loss
 
     def _insert_all(self, connection: sqlite3.Connection, batch: Sequence[Record]) -> list[Verdict | Rejected]:
         with connection:  # commits, or rolls back what failed
@@ -157,9 +188,16 @@ class SqliteBackplane:
                 return Verdict.DUPLICATE
             raise
 
+    def _why(self, connection: sqlite3.Connection, error: sqlite3.Error) -> UnavailableError:
+        """Return the reason for *error*: the table's, where it has changed under us, else SQLite's own words."""
+        try:
+            problem = self._problem(find_table(connection, self._table.name))
+        except sqlite3.Error:
+            problem = None  # the first error says more
+        return self._unavailable(error) if problem is None else UnavailableError(problem)
+
     def _unavailable(self, error: sqlite3.Error) -> UnavailableError:
-        text = self._no_table() if "no such table" in str(error) else f"{self._settings.path}: {error}"
-        return UnavailableError(text)
+        return UnavailableError(f"{self._settings.path}: {_said(error)}")
 
     def _no_table(self) -> str:
         return (
@@ -170,6 +208,46 @@ class SqliteBackplane:
 def _is_of_one(error: sqlite3.Error) -> bool:
     # One event alone can be too large, or be there already; other constraints are the table's, and somebody may mend them.
     return isinstance(error, sqlite3.DataError) or error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    # Only the first process changes the file, and only here SQLite does not wait for another one that does the same.
+    deadline = time.monotonic() + BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return  # where the file system has no shared memory, SQLite keeps to its older way
+
+
+def _health_of_folder(path: Path) -> BackplaneHealth:
+    if not os.access(path.parent, os.W_OK):
+        return BackplaneHealth(
+            healthy=False, message=f"{path} cannot be made: {path.parent} is not writable by this user"
+        )
+    return BackplaneHealth(healthy=True, message=f"{path} will be created with the first event")
+
+
+def _try_to_write(connection: sqlite3.Connection) -> None:
+    # In a transaction that leaves nothing behind; without a statement that writes, a read-only file would let it begin.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute('CREATE TABLE "experiment-backplane health" (x)')
+    connection.execute("ROLLBACK")
+
+
+def _to_write(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=rw"
+
+
+def _said(error: Exception) -> str:
+    text = str(error)
+    if "readonly" in text:
+        return f"{text}: make the file and its folder writable by this user"
+    return f"{text}: another process is writing for long" if "database is locked" in text else text
 
 
 def _identity(path: str) -> tuple[int, int] | None:
