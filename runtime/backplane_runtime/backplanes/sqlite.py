@@ -1,7 +1,8 @@
 """Events in an SQLite file: the embedded default, durable without a server.
 
 A batch is one transaction, synced before it is acknowledged. Write-ahead logging and a busy time-out let several
-processes publish to one file; a writer that has waited too long tries again later.
+processes publish to one file; a writer that has waited too long tries again later. No connection is open when the process
+forks (`fork_gate`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+import weakref
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved
+from backplane_runtime.backplanes.fork_gate import ForkGate
 from backplane_runtime.backplanes.inherited import disown_in_children
 from backplane_runtime.backplanes.rows import COLUMNS, row
 from backplane_runtime.backplanes.sqlite_table import find_table, table_check
@@ -43,9 +46,40 @@ class SqliteBackplane:
         self._path = ""
         self._file: tuple[int, int] | None = None  # device and inode of what the connection writes to
         disown_in_children(self)
+        _members.add(self)
 
     def start(self) -> None:
         """Open the file, and create the table where `autoMigrate` says so."""
+        with _gate.passing():
+            self._open()
+
+    def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
+        """Insert *batch* in one transaction."""
+        with _gate.passing():
+            return self._send(batch)
+
+    def health(self, timeout: float) -> BackplaneHealth:
+        """Open the file once more and look at the table, and whether one may write; creates nothing."""
+        with _gate.passing():
+            return self._health(timeout)
+
+    def close(self, timeout: float) -> None:  # noqa: ARG002 - the contract's signature
+        """Close the file."""
+        with _gate.passing():
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Close the file; the next `send` opens it again."""
+        connection = self.disown()
+        if connection is not None:
+            connection.close()
+
+    def _open(self) -> None:
+        if _gate.is_torn:
+            raise UnavailableError(
+                f"{self._settings.path}: this process was forked while SQLite was at work, so it must not use it; "
+                "its events wait for another process"
+            )
         self._path = resolved(self._settings).path
         try:
             connection = _connect(self._path, BUSY_SECONDS)
@@ -61,12 +95,11 @@ class SqliteBackplane:
             raise
         self._connection, self._file = connection, _identity(self._path)
 
-    def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
-        """Insert *batch* in one transaction."""
+    def _send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
         if self._connection is not None and self._is_gone():
-            self.close(0)
+            self.let_go()
         if self._connection is None:
-            self.start()
+            self._open()
         connection = self._connection
         if connection is None:
             raise UnavailableError("not connected")
@@ -79,14 +112,13 @@ class SqliteBackplane:
                 verdicts = [self._insert_one(connection, record) for record in batch]
         except sqlite3.Error as error:
             reason = self._why(connection, error)
-            self.close(0)
+            self.let_go()
             raise reason from error
         if self._is_gone():
             raise UnavailableError(f"{self._settings.path}: was deleted or replaced while it was written to")
         return verdicts
 
-    def health(self, timeout: float) -> BackplaneHealth:
-        """Open the file once more and look at the table, and whether one may write; creates nothing."""
+    def _health(self, timeout: float) -> BackplaneHealth:
         try:
             path = Path(resolved(self._settings).path)
             if not path.parent.exists():
@@ -108,12 +140,6 @@ class SqliteBackplane:
         unknown = [] if found is None else self._check.unknown(found)
         answer = table_health(self._table.name, unknown, {"path": str(path)})
         return msgspec.structs.replace(answer, message=f"{path}: {answer.message}")
-
-    def close(self, timeout: float) -> None:  # noqa: ARG002 - the contract's signature
-        """Close the file."""
-        connection = self.disown()
-        if connection is not None:
-            connection.close()
 
     def disown(self) -> sqlite3.Connection | None:
         """Forget the connection."""
@@ -232,6 +258,15 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _let_all_go() -> None:
+    for member in list(_members):
+        member.let_go()
+
+
 def _connect(path: str, timeout: float) -> sqlite3.Connection:
     # Transactions are begun by hand; and the contract, not sqlite3, keeps threads apart: tests close from another one.
     return sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+
+
+_members: weakref.WeakSet[SqliteBackplane] = weakref.WeakSet()
+_gate = ForkGate(_let_all_go)
