@@ -144,6 +144,7 @@ class Delivery:
             lane.join()
         with self._ledger.lock:
             lost = self._drop_queue() + sum(lane.abandon(self.chain.links) for lane in self.lanes)
+            self._count_damage()
             receipts = [one for link in self.chain.links for one in link.receipts.values()]
         for receipt in receipts:
             receipt.end(Status.SPOOLED)
@@ -234,6 +235,7 @@ class Delivery:
         with self._ledger.lock:
             if self._closed:
                 return
+            self._count_damage()
             self.chain.drop_settled()
             if self.chain.problem is not None and now >= self._next_reopening:
                 self._next_reopening = now + spooling.REOPEN_SECONDS
@@ -243,13 +245,21 @@ class Delivery:
             self._next_minute = now + MINUTE_SECONDS
             self.on_minute()
 
+    def _count_damage(self) -> None:
+        """Count as dropped what the disk lost; lock held."""
+        for link in self.chain.links:
+            if lost := link.damaged:
+                link.outstanding.clear()
+                self._ledger.move(lost, link.status, Status.DROPPED)
+                self._notices.warn("damage", f"{lost.total()} events in the spool are lost: the disk damaged them")
+
     def _adopt(self, now: float) -> None:
         """Take over what dead processes left; lanes wait for the first time, so that it goes before what is new."""
         found: list[tuple[Log, tuple[str, ...]]] = []
         if self.spooler is not None and now >= self._next_adoption:
             self._next_adoption = now + spooling.ADOPTION_SECONDS
             try:
-                found = self.spooler.adopt()
+                found = self.spooler.adopt(sum(link.entered is not None for link in self.chain.links))
             except OSError as error:
                 self._notices.warn("adoption", f"what earlier processes left cannot be read: {error.strerror}")
         with self._ledger.lock:

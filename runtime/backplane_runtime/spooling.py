@@ -17,6 +17,7 @@ REOPEN_SECONDS = 1.0  # between attempts to use a disk that failed
 ADOPTION_SECONDS = 30.0  # between looks at what dead processes left
 SEGMENT_BYTES = 8 << 20
 SEGMENTS = 16  # at least, in a full spool: room is freed by whole ones
+MAX_ADOPTED = 128  # logs at a time: each holds files open
 USAGE_SECONDS = 2.0  # between measurements of the whole folder
 
 _LOGGER = logging.getLogger("backplane")
@@ -55,15 +56,21 @@ class Spooler:
         size = min(SEGMENT_BYTES, self._max_bytes // SEGMENTS)
         return SpoolLog.create(self.root, SpoolOptions(destinations=self._destinations, segment_bytes=size))
 
-    def adopt(self) -> list[tuple[Log, tuple[str, ...]]]:
+    def adopt(self, held: int) -> list[tuple[Log, tuple[str, ...]]]:
         """Return the logs that dead processes left, oldest first, each with the destinations that it still owes.
+
+        *held* is how many of them this data plane has already; there is a bound.
 
         Raises:
             OSError: if the folder cannot be read.
         """
-        if not self.root.exists():
+        at_most = MAX_ADOPTED - held
+        if at_most <= 0 or not self.root.exists():
             return []
-        found = [(log, tuple(one.name for one in self._owed(log))) for log in adopt(self.root, self._destinations)]
+        found = [
+            (log, tuple(one.name for one in self._owed(log)))
+            for log in adopt(self.root, self._destinations, at_most=at_most)
+        ]
         for left in stranded(self.root, self._destinations):
             if left.folder not in self._said_stranded:
                 self._said_stranded.add(left.folder)

@@ -180,7 +180,7 @@ class Writer:
 
     def _append(self, batch: _Batch) -> None:
         """Have the lines of *batch* in the last log of the chain: on disk, or in memory where that fails."""
-        if not self._chain.links:
+        if not self._chain.is_open:
             with self._ledger.lock:
                 self._chain.open()
             self._say_problem("events are held in memory only")
@@ -201,6 +201,8 @@ class Writer:
 
     def _enter(self, batch: _Batch) -> None:
         link = self._chain.last
+        if not self._ledger.has_entered(batch.number):
+            link.outstanding.update(batch.numbers)
         for number, one in enumerate(batch.drafts, batch.first):
             if one.receipt is not None:
                 link.receipts[number] = one.receipt

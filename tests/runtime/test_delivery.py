@@ -304,6 +304,29 @@ def test_the_ledger_is_published_each_minute(name: str, quick: Plane, monkeypatc
     plane.close()
 
 
+def test_what_the_disk_damages_is_counted_as_dropped(name: str, quick: Plane, caplog: pytest.LogCaptureFixture) -> None:
+    """And said, and the rest is delivered; the counts add up also in a process that is well."""
+    plane, backplane = scripted(name, quick)
+    backplane.is_down = True
+    for number in range(30):
+        plane.publish(outcome(f"e{number}"))
+        assert wait_until(lambda: not plane._queue)  # a frame each, or nearly so
+    (segment,) = Path(str(quick.spool.directory)).glob("*/*.seg")
+    damaged = bytearray(segment.read_bytes())
+    place = damaged.index(b'"e15"')
+    damaged[place + 1] ^= 1
+    segment.write_bytes(damaged)
+    backplane.is_down = False
+    assert plane.flush(30)
+    assert wait_until(lambda: plane.ledger().total.dropped > 0)
+    total = plane.ledger().total
+    assert (total.published, total.spooled) == (30, 0)
+    assert total.acknowledged == len(backplane.names) == 30 - total.dropped
+    assert "e15" not in backplane.names
+    assert "are lost: the disk damaged them" in caplog.text
+    plane.close()
+
+
 def test_a_receipt_tells_that_the_event_is_on_disk_and_that_it_was_acknowledged(name: str, quick: Plane) -> None:
     """Each when it is so."""
     plane, backplane = scripted(name, quick)
