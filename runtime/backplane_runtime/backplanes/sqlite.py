@@ -2,14 +2,23 @@
 
 A batch is one transaction, synced before it is acknowledged. Write-ahead logging and a busy time-out let several
 processes publish to one file; a writer that has waited too long tries again later.
+
+No connection may be open while the process forks (https://www.sqlite.org/howtocorrupt.html, 2.6): the child's SQLite takes
+the locks of the copied one for its own, and what it commits is lost when the parent, which sees no other user, removes the
+write-ahead log. So every connection is closed before a fork, and opened again with the next batch.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import threading
+import time
+import weakref
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved
 from backplane_runtime.backplanes.rows import COLUMNS, row
@@ -18,6 +27,15 @@ from backplane_runtime.event_table import TableOptions, create_statements, event
 from backplane_runtime.settings import Sqlite
 
 BUSY_SECONDS = 5.0  # how long a writer waits for another one before it tries again later
+FORK_SECONDS = 1.0  # how long a fork waits for a batch that is being written
+
+Identity = tuple[int, int]  # device and inode
+
+_RESTART = "its events wait for a restart, because SQLite is not safe then"
+_users: weakref.WeakSet[SqliteBackplane] = weakref.WeakSet()
+_resting: list[Any] = []  # locks that the forking thread holds
+_at_work: set[Identity] = set()  # files that could not be closed for the fork that happens now
+_inherited: set[Identity] = set()  # the same, of forks that this process comes from
 
 
 class SqliteBackplane:
@@ -33,11 +51,19 @@ class SqliteBackplane:
         self._insert = f"INSERT INTO {qualified_name(self._table)} ({columns}) VALUES ({marks}){conflict}"  # noqa: S608 - quoted
         self._connection: sqlite3.Connection | None = None
         self._path = ""
-        self._file: tuple[int, int] | None = None  # device and inode of what the connection writes to
+        self._file: Identity | None = None  # what the connection writes to
+        self._using, self._asking = threading.RLock(), threading.RLock()  # held while there is a connection at work
+        _users.add(self)
 
     def start(self) -> None:
         """Open the file, and create the table where `autoMigrate` says so."""
+        with self._using:
+            self._start()
+
+    def _start(self) -> None:
         self._path = resolved(self._settings).path
+        if _identity(self._path) in _inherited:
+            raise UnavailableError(f"{self._settings.path}: was written to while this process was forked; {_RESTART}")
         try:
             connection = _connect(self._path, BUSY_SECONDS)
         except sqlite3.Error as error:
@@ -51,6 +77,10 @@ class SqliteBackplane:
 
     def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
         """Insert *batch* in one transaction."""
+        with self._using:
+            return self._send(batch)
+
+    def _send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
         if self._connection is not None and self._is_gone():
             self.close(0)
         if self._connection is None:
@@ -74,6 +104,10 @@ class SqliteBackplane:
 
     def health(self, timeout: float) -> BackplaneHealth:
         """Open the file once more and count the table's columns; creates nothing."""
+        with self._asking:
+            return self._health(timeout)
+
+    def _health(self, timeout: float) -> BackplaneHealth:
         try:
             path = Path(resolved(self._settings).path)
             if not path.parent.exists():
@@ -96,9 +130,22 @@ class SqliteBackplane:
 
     def close(self, timeout: float) -> None:  # noqa: ARG002 - the contract's signature
         """Close the file."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._using:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def rest(self, until: float) -> list[Any]:
+        """Have no connection, and return the locks that keep it so; fewer than two if that could not be had *until* then."""
+        held = [one for one in (self._using, self._asking) if one.acquire(timeout=max(0.0, until - time.monotonic()))]
+        if self._using in held:
+            self.close(0)
+        return held
+
+    @property
+    def file(self) -> Identity | None:
+        """Return what it writes to, or did."""
+        return self._file
 
     def _is_gone(self) -> bool:
         # SQLite goes on writing to a file that was deleted or replaced, and says nothing: the events would be nowhere.
@@ -146,7 +193,7 @@ def _is_of_one(error: sqlite3.Error) -> bool:
     return isinstance(error, sqlite3.DataError) or error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _identity(path: str) -> Identity | None:
     try:
         found = Path(path).stat()
     except OSError:
@@ -157,3 +204,27 @@ def _identity(path: str) -> tuple[int, int] | None:
 def _connect(path: str, timeout: float) -> sqlite3.Connection:
     # Transactions are begun by hand; and the contract, not sqlite3, keeps threads apart: tests close from another one.
     return sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+
+
+def _before_fork() -> None:
+    until = time.monotonic() + FORK_SECONDS
+    for user in list(_users):
+        held = user.rest(until)
+        _resting.extend(held)
+        if len(held) < 2 and user.file is not None:  # noqa: PLR2004 - both of its locks
+            _at_work.add(user.file)
+
+
+def _after_fork_in_parent() -> None:
+    _at_work.clear()
+    while _resting:
+        _resting.pop().release()
+
+
+def _after_fork_in_child() -> None:
+    _inherited.update(_at_work)
+    _after_fork_in_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
