@@ -7,14 +7,11 @@ So the order of publishing is the order of the chain, whatever happens between.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 
 from backplane_runtime.log import Log, MemoryLog, Reader
 from backplane_runtime.receipts import Receipt
 from backplane_runtime.status import Status
-
-_LOGGER = logging.getLogger("backplane")
 
 
 class Link:
@@ -58,13 +55,18 @@ class Chain:
         return self.links[-1]
 
     @property
+    def is_open(self) -> bool:
+        """Say whether the last link takes new events: what dead processes left does not."""
+        return bool(self.links) and not self.last.is_sealed
+
+    @property
     def wants_disk(self) -> bool:
         """Say whether events are in memory that should be on disk."""
         return self._open_spool is not None and not (self.links and self.last.is_durable)
 
     def open(self) -> None:
         """Begin with a log on disk where one is wanted and can be had, and with one in memory otherwise."""
-        if not self.links and not self.reopen():
+        if not self.is_open and not self.reopen():
             self._append(Link(MemoryLog(), self._lanes))
 
     def reopen(self) -> bool:
@@ -76,8 +78,6 @@ class Chain:
         except OSError as error:
             self.problem = describe(error)
             return False
-        if self.problem is not None:
-            _LOGGER.warning("the spool can be written again; events go to disk from now on")
         self.problem = None
         self._append(Link(log, self._lanes))
         return True
