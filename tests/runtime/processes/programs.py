@@ -62,6 +62,16 @@ def run_bare(path: Path, text: str, *arguments: str, seconds: float = 60) -> End
     return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
 
+def run_file(path: Path, text: str, *arguments: str, seconds: float = 60) -> Ended:
+    """Do the same from a file, as children that are not forked need it."""
+    program = path.with_name("program.py")
+    program.write_text(PREAMBLE + text)
+    began = time.monotonic()
+    command = [sys.executable, "-W", "ignore", str(program), str(path), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+
+
 def run_until_ready(
     path: Path, text: str, act: Callable[[subprocess.Popen[str]], object], *, seconds: float = 60
 ) -> Ended:
