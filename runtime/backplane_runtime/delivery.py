@@ -10,7 +10,6 @@ may have it: the counts of each backplane tell.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from backplane_runtime import laggards, spooling
 from backplane_runtime.assembly import Assembly
@@ -18,15 +17,14 @@ from backplane_runtime.chain import Chain
 from backplane_runtime.envelope import Draft
 from backplane_runtime.lane import Lane
 from backplane_runtime.ledger import Ledger, LedgerView, view
-from backplane_runtime.log import Log
 from backplane_runtime.notices import Notices
 from backplane_runtime.overflow import PRESSED_FROM, is_kept
 from backplane_runtime.status import Status
+from backplane_runtime.upkeep import Upkeep
 from backplane_runtime.writer import Writer
 
 BLOCK_SECONDS = 5.0  # how long `failureMode: block` waits for room
 RELIEF_SECONDS = 0.01  # how long `publish` lets the writer work where the queue is nearly full
-MINUTE_SECONDS = 60.0  # between analysis signals about the ledger
 SAVE_SECONDS = 2.0  # how long `close` waits for a disk that hangs
 
 
@@ -43,10 +41,9 @@ class Delivery:
         self.chain = Chain([lane.options.name for lane in self.lanes], self.spooler.open if self.spooler else None)
         self.writer = Writer(self.chain, ledger, notices, syncs=plane.durability == "host" and self.spooler is not None)
         self.writer.on_append = self._appended
-        self.writer.on_tick = self._tick
+        self.upkeep = Upkeep(self, ledger, notices)
         for lane in self.lanes:
             lane.chain, lane.others = self.chain, tuple(other for other in self.lanes if other is not lane)
-        self.on_minute: Callable[[], None] | None = None
         self.limit = 0
         """Where the queue is shorter, `publish` may append to it without asking."""
         self.largest = plane.max_queue_bytes // 2 // plane.max_queue_size
@@ -54,8 +51,6 @@ class Delivery:
         self._is_strict = plane.durability == "processStrict" and self.spooler is not None
         self._large = 0  # bytes of large payloads in the queue
         self._disk_fill = 0.0
-        self._next_look = self._next_adoption = self._next_reopening = 0.0
-        self._next_minute = time.monotonic() + MINUTE_SECONDS
         self._started = False
         self._closed = False
 
@@ -72,6 +67,7 @@ class Delivery:
             for lane in self.lanes:
                 lane.start()
             self.writer.start()
+            self.upkeep.start()
             self._started = True
             self._set_limit()
 
@@ -122,6 +118,12 @@ class Delivery:
                 max(0.0, until - time.monotonic()),
             )
 
+    def set_disk_fill(self, fill: float) -> None:
+        """Say how much of the spool's quota is taken, from 0 to 1 and beyond; lock held."""
+        self._disk_fill = fill
+        self._set_limit()
+        self._free_room()
+
     def save(self) -> None:
         """Have all that was put in the log: within milliseconds, where the disk is well."""
         self.writer.save(SAVE_SECONDS)
@@ -134,6 +136,7 @@ class Delivery:
             self._closed, self.limit = True, 0
             self._ledger.changed.notify_all()  # who waits for room
         self.writer.end(SAVE_SECONDS)
+        self.upkeep.end(SAVE_SECONDS)
         with self._ledger.lock:
             self.chain.is_ready = True
             for lane in self.lanes:
@@ -213,42 +216,3 @@ class Delivery:
         if len(self.lanes) > 1 and max(self._disk_fill, self._fill()) > laggards.FROM:
             for lane, link, number in laggards.given_up(self.lanes, self.chain.links):
                 lane.give_up(link, number)
-
-    def _tick(self) -> None:
-        """Do what is to be done from time to time, on the writer's thread."""
-        now = time.monotonic()
-        if now < self._next_look:
-            return
-        self._next_look = now + spooling.LOOK_SECONDS
-        self._adopt(now)
-        for link in self.chain.links:
-            link.log.release()
-        with self._ledger.lock:
-            if self._closed:
-                return
-            self.chain.drop_settled()
-            if self.chain.problem is not None and now >= self._next_reopening:
-                self._next_reopening = now + spooling.REOPEN_SECONDS
-                self.chain.reopen()
-            self._disk_fill = self.spooler.fill(self.chain.links) if self.spooler else 0.0
-            self._set_limit()
-            self._free_room()
-        if self.on_minute is not None and now >= self._next_minute:
-            self._next_minute = now + MINUTE_SECONDS
-            self.on_minute()
-
-    def _adopt(self, now: float) -> None:
-        """Take over what dead processes left; lanes wait for the first time, so that it goes before what is new."""
-        found: list[tuple[Log, tuple[str, ...]]] = []
-        if self.spooler is not None and now >= self._next_adoption:
-            self._next_adoption = now + spooling.ADOPTION_SECONDS
-            try:
-                found = self.spooler.adopt()
-            except OSError as error:
-                self._notices.warn("adoption", f"what earlier processes left cannot be read: {error.strerror}")
-        with self._ledger.lock:
-            self.chain.insert(found)
-            if found or not self.chain.is_ready:
-                self.chain.is_ready = True
-                for lane in self.lanes:
-                    lane.wake()
