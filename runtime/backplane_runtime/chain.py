@@ -58,9 +58,9 @@ class Chain:
         return self.links[-1]
 
     @property
-    def wants_disk(self) -> bool:
-        """Say whether events are in memory that should be on disk."""
-        return self._open_spool is not None and not (self.links and self.last.is_durable)
+    def is_open(self) -> bool:
+        """Say whether the last link takes new events; it does not while there are only those of dead processes."""
+        return bool(self.links) and self.last.entered is None
 
     def make(self) -> Log | None:
         """Return a new log on disk, nothing where none is wanted or can be had; waits for the disk, so call it without a lock."""
@@ -74,7 +74,7 @@ class Chain:
 
     def open(self, log: Log | None) -> None:
         """Begin with *log*, and in memory where there is none."""
-        if not self.links:
+        if not self.is_open:
             self._append(Link(log or MemoryLog(), self._lanes))
 
     def go_on_with(self, log: Log) -> None:

@@ -186,7 +186,7 @@ class Writer:
 
     def _append(self, batch: _Batch) -> None:
         """Have the lines of *batch* in the last log of the chain: on disk, or in memory where that fails."""
-        if not self._chain.links:
+        if not self._chain.is_open:
             log = self._chain.make()
             with self._ledger.lock:
                 self._chain.open(log)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from backplane_runtime import DataPlane, Outcome
-from backplane_runtime.settings import InMemory, Plane, Spool
+from backplane_runtime.settings import InMemory, Plane, Spool, Sqlite
 from backplane_runtime.spool.inspection import folders
 
 pytestmark = pytest.mark.runtime_only
@@ -32,8 +32,9 @@ def _slow(call: Callable[[int], None]) -> Callable[[int], None]:
 LEAVER = """
 import os, sys
 from backplane_runtime import DataPlane, Outcome
-from backplane_runtime.settings import InMemory, Plane, Spool
-plane = DataPlane(InMemory(), plane=Plane(flush_interval_ms=60_000, spool=Spool(directory=sys.argv[1])))
+from backplane_runtime.settings import InMemory, Plane, Spool, Sqlite
+settings = Sqlite(path=sys.argv[2]) if sys.argv[2:] else InMemory()
+plane = DataPlane(settings, plane=Plane(flush_interval_ms=60_000, spool=Spool(directory=sys.argv[1])))
 plane.publish(Outcome("left", subject="s", metric="m"), receipt=True).spooled.result(10)
 os._exit(0)
 """
@@ -76,3 +77,19 @@ def test_a_folder_is_anchored_after_its_first_event(tmp_path: Path, monkeypatch:
         while tmp_path not in synced and time.monotonic() < until:
             time.sleep(0.01)
         assert {tmp_path, *folders(tmp_path)} <= set(synced)
+
+
+def test_what_is_taken_over_before_the_first_event_takes_no_event(tmp_path: Path) -> None:
+    """It is a dead process's; new events go to a folder of their own, behind it."""
+    settings = Sqlite(path=str(tmp_path / "away" / "events.db"))
+    options = Plane(durability="processStrict", flush_interval_ms=10, spool=_spool(tmp_path / "spool"))
+    subprocess.run([sys.executable, "-c", LEAVER, str(tmp_path / "spool"), settings.path], check=True, timeout=60)
+    with DataPlane(settings, plane=options) as plane:
+        plane.start()
+        until = time.monotonic() + 10
+        while not plane.ledger().total.recovered and time.monotonic() < until:
+            time.sleep(0.01)
+        assert plane.outcome("e", subject="s", metric="m") == "spooled"
+        Path(settings.path).parent.mkdir()
+        assert plane.flush(30)
+        assert plane.ledger().total.acknowledged == 2
