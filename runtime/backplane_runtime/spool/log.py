@@ -71,7 +71,7 @@ class SpoolLog:
         for attempt in range(_ATTEMPTS):
             try:
                 return cls._created(root, options, files)
-            except (FileNotFoundError, BlockingIOError):
+            except (FileNotFoundError, FileExistsError, BlockingIOError):
                 # Another process took the half-made folder for one that a dead process left, and swept it.
                 if attempt == _ATTEMPTS - 1:
                     raise
