@@ -108,7 +108,9 @@ class Delivery:
         self.start()
         self.writer.save(timeout)
         with self._ledger.lock:
-            if self.writer.queue:
+            # What an earlier process left goes first, and must have been found.
+            self._ledger.changed.wait_for(lambda: self.chain.is_ready, max(0.0, until - time.monotonic()))
+            if self.writer.queue or not self.chain.is_ready:
                 return False
             marks = [(link, link.log.end) for link in self.chain.links]
             for lane in self.lanes:
@@ -118,11 +120,11 @@ class Delivery:
                 max(0.0, until - time.monotonic()),
             )
 
-    def set_disk_fill(self, fill: float) -> None:
-        """Say how much of the spool's quota is taken, from 0 to 1 and beyond; lock held."""
-        self._disk_fill = fill
-        self._set_limit()
-        self._free_room()
+    def look(self) -> float:
+        """Count what the disk lost, and return how much of the spool's quota is taken, from 0 to 1 and beyond; lock held."""
+        self._count_damage()
+        self._measure_room()
+        return self._disk_fill
 
     def save(self) -> None:
         """Have all that was put in the log: within milliseconds, where the disk is well."""
@@ -145,6 +147,7 @@ class Delivery:
             lane.join()
         with self._ledger.lock:
             lost = self._drop_queue() + sum(lane.abandon(self.chain.links) for lane in self.lanes)
+            self._count_damage()
             receipts = [one for link in self.chain.links for one in link.receipts.values()]
         for receipt in receipts:
             receipt.end(Status.SPOOLED)
@@ -191,7 +194,10 @@ class Delivery:
     def _bytes(self) -> int:
         """Return the bytes of large events in the queue, and of all that is held in memory behind it."""
         with self._ledger.lock:
-            return self._large + sum(link.log.held_bytes for link in self.chain.links if not link.is_durable)
+            behind = [link.log for link in self.chain.links if not link.is_durable]
+            for log in behind:
+                log.release()
+            return self._large + sum(log.held_bytes for log in behind)
 
     def _await_room(self) -> None:
         with self._ledger.lock:
@@ -208,11 +214,20 @@ class Delivery:
         self._large = 0
         for lane in self.lanes:
             lane.notice()
-        self._set_limit()
-        self._free_room()
+        self._measure_room()
 
-    def _free_room(self) -> None:
-        """Have who is far behind the others give up its oldest events, where room is scarce; lock held."""
+    def _measure_room(self) -> None:
+        """Look how full it is; where room is scarce, who is far behind the others gives up its oldest events; lock held."""
+        self._disk_fill = self.spooler.fill(self.chain.links) if self.spooler else 0.0
+        self._set_limit()
         if len(self.lanes) > 1 and max(self._disk_fill, self._fill()) > laggards.FROM:
             for lane, link, number in laggards.given_up(self.lanes, self.chain.links):
                 lane.give_up(link, number)
+
+    def _count_damage(self) -> None:
+        """Count as dropped what the disk lost; lock held."""
+        for link in self.chain.links:
+            if lost := link.damaged:
+                link.outstanding.clear()
+                self._ledger.move(lost, link.status, Status.DROPPED)
+                self._notices.warn("damage", f"{lost.total()} events in the spool are lost: the disk damaged them")

@@ -298,6 +298,7 @@ class Lane:
         new = Counter(held.key for held in hand if held.number >= (link.entered or 0))
         if new:
             self._ledger.enter(new, link.status, recovered=True)
+            link.outstanding.update(new)
             link.entered = hand[-1].number + 1
             for lane in (self, *self.others):
                 if lane.options.name in link.readers:
@@ -354,7 +355,9 @@ class Lane:
             return [self._finish(link, held, verdict) for held, verdict in final]
         # Nothing but acknowledged events that are nobody else's: by far the most frequent case, at a third of the cost.
         self._counts["acknowledged"] += len(final)
-        self._ledger.move(Counter(held.key for held, _ in final), link.status, Status.ACKNOWLEDGED)
+        numbers = Counter(held.key for held, _ in final)
+        self._ledger.move(numbers, link.status, Status.ACKNOWLEDGED)
+        link.outstanding.subtract(numbers)
         return []
 
     def _set_aside(self, link: Link, held: Held, verdict: Rejected) -> bool:
@@ -396,6 +399,7 @@ class Lane:
         link.given_up.discard(held.number)
         status = Status.DROPPED if is_lost else Status.ACKNOWLEDGED
         self._ledger.move({held.key: 1}, link.status, status)
+        link.outstanding[held.key] -= 1
         return link.receipts.pop(held.number, None), status
 
     def _has_too_old(self) -> bool:

@@ -74,11 +74,12 @@ class Upkeep:
         self._adopt(now)
         self._care_for_logs()
         self._reopen(now)
-        fill = self._delivery.spooler.fill(self._delivery.chain.links) if self._delivery.spooler else 0.0
+        if self._delivery.spooler is not None:
+            self._delivery.spooler.measure(self._delivery.chain.links, now)
         with self._ledger.lock:
             if self._ending:
                 return
-            self._delivery.set_disk_fill(fill)
+            fill = self._delivery.look()
             self._pause = SCARCE_SECONDS if fill > laggards.FROM / 2 else spooling.LOOK_SECONDS
             done = self._delivery.chain.drop_settled()
         for log in done:
@@ -114,7 +115,7 @@ class Upkeep:
         if spooler is not None and now >= self._next_adoption:
             self._next_adoption = now + spooling.ADOPTION_SECONDS
             try:
-                found = spooler.adopt()
+                found = spooler.adopt(sum(link.entered is not None for link in chain.links))
             except OSError as error:
                 self._notices.warn("adoption", f"what earlier processes left cannot be read: {error.strerror}")
         with self._ledger.lock:
@@ -122,6 +123,7 @@ class Upkeep:
                 chain.insert(found)
                 if found or not chain.is_ready:
                     chain.is_ready = True
+                    self._ledger.changed.notify_all()
                     for lane in self._delivery.lanes:
                         lane.wake()
                 return

@@ -208,6 +208,8 @@ class Writer:
 
     def _enter(self, batch: _Batch) -> None:
         link = self._chain.last
+        if not self._ledger.has_entered(batch.number):
+            link.outstanding.update(batch.numbers)
         for number, one in enumerate(batch.drafts, batch.first):
             if one.receipt is not None:
                 link.receipts[number] = one.receipt

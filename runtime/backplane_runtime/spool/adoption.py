@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from backplane_runtime.spool.files import FILES, Files
@@ -13,6 +14,8 @@ from backplane_runtime.spool.inspection import folders, is_alive, look_at
 from backplane_runtime.spool.layout import LOCK, Destination, SpoolFormatError, load_meta
 from backplane_runtime.spool.log import SpoolLog
 from backplane_runtime.spool.removal import sweep
+
+AT_ONCE = 128  # folders; 1024 descriptors are what a process has by default on Linux
 
 _LOGGER = logging.getLogger("backplane")
 # Who looks at a folder (`backplane spool ls`) tests its lock, which takes microseconds.
@@ -32,9 +35,14 @@ class Stranded:
     problem: str = ""
 
 
-def adopt(root: Path, destinations: Sequence[Destination], *, files: Files = FILES) -> list[SpoolLog]:
-    """Take over every folder under *root* that `adoptable` yields, oldest first."""
-    return list(adoptable(root, destinations, files=files))
+def adopt(
+    root: Path, destinations: Sequence[Destination], *, at_most: int = AT_ONCE, files: Files = FILES
+) -> list[SpoolLog]:
+    """Take over the folders under *root* that `adoptable` yields, the oldest *at_most* of them.
+
+    Each holds a descriptor for its lock until it is closed: a service that has crashed a thousand times must be able to start.
+    """
+    return list(islice(adoptable(root, destinations, files=files), max(0, at_most)))
 
 
 def adoptable(root: Path, destinations: Sequence[Destination], *, files: Files = FILES) -> Iterator[SpoolLog]:

@@ -1,12 +1,13 @@
 """Topics of one test's own, and their records read back by an independent consumer."""
 
 import socket
+import time
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -15,6 +16,8 @@ from backplane_runtime.events import EventType
 from backplane_runtime.settings import Kafka
 from backplane_runtime.testing import StoredEvent
 from tests.servers import KafkaCluster
+
+_LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 
 def create_topics(bootstrap: str, names: Sequence[str], partitions: int = 1) -> None:
@@ -39,7 +42,7 @@ def read_all(bootstrap: str, topics: Sequence[str]) -> list[Message]:
         for topic in topics
         for partition in sorted(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
     ]
-    ends = [consumer.get_watermark_offsets(place, timeout=10)[1] for place in places]
+    ends = [end_of(consumer, place) for place in places]
     left = {(place.topic, place.partition): end for place, end in zip(places, ends, strict=True) if end}
     consumer.assign([TopicPartition(*place, 0) for place in left])
     found: list[Message] = []
@@ -55,6 +58,18 @@ def read_all(bootstrap: str, topics: Sequence[str]) -> list[Message]:
     order = {(place.topic, place.partition): number for number, place in enumerate(places)}
     found.sort(key=lambda one: (order[str(one.topic()), one.partition() or 0], one.offset() or 0))
     return [one for one in found if (one.offset() or 0) < ends[order[str(one.topic()), one.partition() or 0]]]
+
+
+def end_of(consumer: Consumer, place: TopicPartition) -> int:
+    """Return the end of a partition as soon as it has a leader: one that was just made has none for a moment."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(place, timeout=10)[1])
+        except KafkaException as error:
+            if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def stored(settings: Kafka) -> list[StoredEvent]:

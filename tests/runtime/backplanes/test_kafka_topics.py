@@ -165,7 +165,7 @@ def test_additional_config_reaches_the_client(kafka: KafkaCluster) -> None:
     places = []
     for settings in (java, ours):
         backplane = KafkaBackplane(settings)
-        backplane.send(outcomes(1, "checkout-button"))
+        assert backplane.send(outcomes(1, "checkout-button")) == [Verdict.ACKNOWLEDGED]
         backplane.close(1)
         (message,) = read_all(kafka.bootstrap, [settings.topic_for(EventType.OUTCOME)])
         places.append(message.partition())
