@@ -7,7 +7,6 @@ So the order of publishing is the order of the chain, whatever happens between.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -15,8 +14,6 @@ from backplane_runtime.ledger import Key
 from backplane_runtime.log import Log, MemoryLog, Reader
 from backplane_runtime.receipts import Receipt
 from backplane_runtime.status import Status
-
-_LOGGER = logging.getLogger("backplane")
 
 
 class Link:
@@ -88,7 +85,6 @@ class Chain:
 
     def go_on_with(self, log: Log) -> None:
         """Go on with *log*, because the disk can be written again."""
-        _LOGGER.warning("the spool can be written again; events go to disk from now on")
         self.problem = None
         self._append(Link(log, self._lanes))
 

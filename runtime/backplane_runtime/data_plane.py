@@ -152,12 +152,26 @@ class DataPlane(Publishing):
 
     def _first_event(self) -> None:
         super()._first_event()
-        if not self._closed:
+        if self._closed:
+            return
+        if process.is_ending():  # a hook of the application that runs after ours, or a finalizer
+            self.begin_leaving()
+            self.leave()
+        else:
             process.hold(self)
 
-    def save(self) -> None:
-        """Put what is in memory on disk, within milliseconds; called by `process` when the process is told to end."""
-        self._delivery.save()
+    def save(self, timeout: float) -> None:
+        """Put what is in memory on disk; called by `process` before a fork and when the process is told to end."""
+        self._delivery.writer.save(timeout)
+
+    def begin_leaving(self) -> None:
+        """Save what is in memory and begin to send it; called by `process` when the process ends."""
+        self._delivery.begin_leaving(self._assembly.plane.close_timeout_ms / 1000)
+
+    def leave(self) -> None:
+        """Do what `close` does, but go on to put on disk what comes afterwards; called by `process`."""
+        self._delivery.close(self._assembly.plane.close_timeout_ms / 1000)
+        process.release(self)
 
     def after_fork(self) -> None:
         """Start anew in a forked child; called by `process`, nobody else."""

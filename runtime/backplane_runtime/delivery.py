@@ -9,7 +9,9 @@ may have it: the counts of each backplane tell.
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Sequence
 
 from backplane_runtime import laggards, spooling
 from backplane_runtime.assembly import Assembly
@@ -19,6 +21,7 @@ from backplane_runtime.lane import Lane
 from backplane_runtime.ledger import Ledger, LedgerView, view
 from backplane_runtime.notices import Notices
 from backplane_runtime.overflow import PRESSED_FROM, is_kept
+from backplane_runtime.receipts import Ended, end_receipts
 from backplane_runtime.status import Status
 from backplane_runtime.upkeep import Upkeep
 from backplane_runtime.writer import Writer
@@ -26,6 +29,10 @@ from backplane_runtime.writer import Writer
 BLOCK_SECONDS = 5.0  # how long `failureMode: block` waits for room
 RELIEF_SECONDS = 0.01  # how long `publish` lets the writer work where the queue is nearly full
 SAVE_SECONDS = 2.0  # how long `close` waits for a disk that hangs
+
+CLOSED = "the data plane is closed"
+FULL = "the queue in memory is full (`maxQueueSize`)"
+FULL_BYTES = "the queue in memory is full (`maxQueueBytes`)"
 
 
 class Delivery:
@@ -42,6 +49,7 @@ class Delivery:
         self.writer = Writer(self.chain, ledger, notices, syncs=plane.durability == "host" and self.spooler is not None)
         self.writer.on_append = self._appended
         self.upkeep = Upkeep(self, ledger, notices)
+        self.writer.on_straggler = self._take_straggler
         for lane in self.lanes:
             lane.chain, lane.others = self.chain, tuple(other for other in self.lanes if other is not lane)
         self.limit = 0
@@ -52,7 +60,10 @@ class Delivery:
         self._large = 0  # bytes of large payloads in the queue
         self._disk_fill = 0.0
         self._started = False
-        self._closed = False
+        self._closed = self._is_over = False
+        self._is_leaving = False  # the process ends: what comes after the end goes to disk
+        self._close_by = 0.0
+        self._ending = threading.RLock()  # held by whoever closes
 
     @property
     def memory_only(self) -> bool:
@@ -60,39 +71,52 @@ class Delivery:
         return self.spooler is None or self.chain.problem is not None
 
     def start(self) -> None:
-        """Open the logs and start the threads, unless that was done."""
+        """Start the threads, unless that was done; where none can be had, the next call tries again."""
         with self._ledger.lock:
             if self._started or self._closed:
                 return
-            for lane in self.lanes:
-                lane.start()
-            self.writer.start()
-            self.upkeep.start()
-            self._started = True
-            self._set_limit()
+            try:
+                for lane in self.lanes:
+                    lane.start()
+                self.writer.start()
+                self.upkeep.start()
+            except (
+                RuntimeError
+            ) as error:  # at the end of the interpreter, from Python 3.12 on, or when there are too many
+                problem = error
+            else:
+                self._started = True
+                self._set_limit()
+                return
+        self._notices.warn("threads", f"events are kept and not delivered: {problem}")
 
     def put(self, draft: Draft, subject: str | None) -> Status:
         """Find room for *draft* and say what became of it; the way of those that the quick check did not let through."""
         if not self._started:
             self.start()
         if self._plane.failure_mode == "block" and not self.writer.is_here:
-            self._await_room()
-        problem = "the data plane is closed" if self._closed else self._no_room(draft, subject)
+            problem = self._append_when_there_is_room(draft)
+        else:
+            problem = self._no_room(draft, subject)
+            if problem is None:
+                self._append(draft)
         if problem is not None:
             self._notices.warn(problem, f"an event was dropped: {problem}")
             if draft.receipt is not None:
                 draft.receipt.end(Status.DROPPED)
             return self._ledger.count((draft.form.kind, draft.experiment, draft.variant), Status.DROPPED)
-        if len(draft.payload) > self.largest:
-            with self._ledger.lock:
-                self._large += len(draft.payload)
-        self.writer.queue.append(draft)
-        if self._is_strict:
-            self.writer.drain()
-            return Status.SPOOLED if draft.line is not None and self.chain.last.is_durable else Status.QUEUED
+        if self._is_strict or self._closed or (self.spooler is not None and not self._started):
+            self._save_now()
+            return Status.SPOOLED if self.writer.is_durable(draft) else Status.QUEUED
         if self.writer.is_asleep:
             self.writer.wake()
         return Status.QUEUED
+
+    def _save_now(self) -> None:
+        try:
+            self.writer.drain()
+        except Exception as error:  # noqa: BLE001 - it is in the queue, and a request must not fail for its telemetry
+            self._notices.warn("writer", f"an event is not on disk yet: unexpected {type(error).__name__}", error)
 
     def view(self) -> LedgerView:
         """Return the ledger, all of one moment."""
@@ -106,11 +130,13 @@ class Delivery:
         """Send all that was put so far; say whether all of it is settled within *timeout* seconds."""
         until = time.monotonic() + timeout
         self.start()
-        self.writer.save(timeout)
+        if not self.writer.save(timeout):
+            return False
         with self._ledger.lock:
+            self.writer.complete()
             # What an earlier process left goes first, and must have been found.
             self._ledger.changed.wait_for(lambda: self.chain.is_ready, max(0.0, until - time.monotonic()))
-            if self.writer.queue or not self.chain.is_ready:
+            if not self.chain.is_ready:
                 return False
             marks = [(link, link.log.end) for link in self.chain.links]
             for lane in self.lanes:
@@ -126,62 +152,138 @@ class Delivery:
         self._measure_room()
         return self._disk_fill
 
-    def save(self) -> None:
-        """Have all that was put in the log: within milliseconds, where the disk is well."""
-        self.writer.save(SAVE_SECONDS)
-
     def close(self, timeout: float) -> int:
-        """Save what is queued, send what is left for at most *timeout* seconds, and return how many deliveries were lost."""
+        """Save what is queued, send what is left for at most *timeout* seconds, and return how many deliveries were lost.
+
+        A second call waits for the first, and goes on with what an exception (of a signal handler) left undone.
+        """
+        lost = 0
+        is_inner = self._is_closing_here()
+        try:  # before the lock is taken: a signal handler may raise right after that
+            if self._ending.acquire(timeout=timeout + 2 * SAVE_SECONDS):
+                self._begin_closing(timeout)
+                lost = 0 if self._is_over else self._finish_closing(timeout)
+        finally:
+            if self._is_closing_here() and not is_inner:
+                self._ending.release()
+        return lost
+
+    def _is_closing_here(self) -> bool:
+        return bool(self._ending._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001 - as `Condition` asks it
+
+    def begin_leaving(self, timeout: float) -> None:
+        """Do the first part of `close`, which does not wait for the network, because the process ends.
+
+        What is published from now on goes to disk at once, without a thread, and the next start delivers it.
+        """
+        if not self._closed:
+            self._is_leaving = self.spooler is not None
+            self._begin_closing(timeout)
+
+    def _begin_closing(self, timeout: float) -> None:
         with self._ledger.lock:
-            if self._closed:
-                return 0
+            if not self._closed:
+                self._close_by = time.monotonic() + timeout
             self._closed, self.limit = True, 0
             self._ledger.changed.notify_all()  # who waits for room
         self.writer.end(SAVE_SECONDS)
-        self.upkeep.end(SAVE_SECONDS)
         with self._ledger.lock:
             self.chain.is_ready = True
             for lane in self.lanes:
-                lane.close(time.monotonic() + timeout)
+                lane.close(self._close_by)
+
+    def _finish_closing(self, timeout: float) -> int:
         for lane in self.lanes:
             lane.join()
-        with self._ledger.lock:
-            lost = self._drop_queue() + sum(lane.abandon(self.chain.links) for lane in self.lanes)
-            self._count_damage()
-            receipts = [one for link in self.chain.links for one in link.receipts.values()]
-        for receipt in receipts:
-            receipt.end(Status.SPOOLED)
-        for link in self.chain.links:
-            link.log.close()
+        self.upkeep.end(SAVE_SECONDS)
+        ended: list[Ended] = []
+        self.writer.alone(lambda: self._let_go(ended), SAVE_SECONDS)
+        end_receipts(ended)
+        lost = sum(status is not Status.SPOOLED for _, status in ended)
         if lost:
             events = "1 undelivered event is" if lost == 1 else f"{lost} undelivered events are"
             self._notices.warn("lost", f"{events} lost: the data plane was closed after {timeout:g} s")
         return lost
+
+    def _let_go(self, ended: list[Ended]) -> None:
+        """Close the logs, and note in *ended* the end of every delivery that was still to be made."""
+        self.writer.save(0)  # what was appended meanwhile
+        with self._ledger.lock:
+            ended += [one for lane in self.lanes for one in lane.abandon(self.chain.links)]
+            ended += self._drop_queue()
+            self._count_damage()
+            links, self.chain.links = self.chain.links, () if self._is_leaving else self.chain.links
+            ended += [(one, Status.SPOOLED) for link in links for one in link.receipts.values()]
+            self._is_over = True
+        for link in links:
+            link.log.close()
+
+    def _take_straggler(self) -> None:
+        """Deal with an event whose publisher had found room, and put it in the queue when all was over."""
+        if not self._is_over:
+            return  # whoever closes will look at the queue
+        if self._is_leaving:
+            self._save_now()
+        else:
+            with self._ledger.lock:
+                ended = self._drop_queue()
+            self._notices.warn(CLOSED, f"an event was dropped: {CLOSED}")
+            end_receipts(ended)
 
     def forget(self) -> None:
         """Let go, in a forked child, of what is the parent's."""
         for link in self.chain.links:
             link.log.forget()
 
-    def _drop_queue(self) -> int:
-        """Count what no log took, because the disk hangs; lock held."""
+    def _drop_queue(self) -> list[Ended]:
+        """Count what no log took, because the disk hangs or all was over; lock held."""
         self.writer.complete()
-        left = list(self.writer.queue)
-        self.writer.queue.clear()
-        for one in left:
+        ended: list[Ended] = []
+        while self.writer.queue:
+            one = self.writer.queue.popleft()
             self._ledger.count((one.form.kind, one.experiment, one.variant), Status.DROPPED)
-        return len(left)
+            ended.append((one.receipt, Status.DROPPED))
+        return ended
+
+    def _append(self, draft: Draft) -> None:
+        if len(draft.payload) > self.largest:
+            with self._ledger.lock:
+                self._large += len(draft.payload)
+        self.writer.queue.append(draft)
+
+    def _append_when_there_is_room(self, draft: Draft) -> str | None:
+        """Wait for room, and append *draft* in the same step: of many who wait, each finds its own. Return why not."""
+        with self._ledger.lock:
+            self._ledger.changed.wait_for(lambda: self._closed or not self._is_full(draft), BLOCK_SECONDS)
+            problem = self._is_full(draft) if not self._closed else CLOSED
+            if problem is None:
+                self._append(draft)
+        return problem
+
+    def _is_full(self, draft: Draft) -> str | None:
+        if self._lacks_bytes(draft):
+            return FULL_BYTES
+        return FULL if self._fill() >= 1 else None
+
+    def _lacks_bytes(self, draft: Draft) -> bool:
+        # Payloads up to `largest` need no bytes counted: so many as may wait fill one half of what is allowed.
+        size = len(draft.payload)
+        if size <= self.largest:
+            return False
+        with self._ledger.lock:
+            held = sum(link.log.held_bytes for link in self.chain.links if not link.is_durable)
+        return self._large + max(0, held - self._plane.max_queue_bytes // 2) + size > self._plane.max_queue_bytes // 2
 
     def _no_room(self, draft: Draft, subject: str | None) -> str | None:
         """Return why there is no room for *draft*; nothing where there is."""
-        if len(draft.payload) > self.largest and self._bytes() + len(draft.payload) > self._plane.max_queue_bytes // 2:
-            return "the queue in memory is full (`maxQueueBytes`)"
+        if self._closed and not self._is_leaving:
+            return CLOSED
+        if self._lacks_bytes(draft):
+            return FULL_BYTES
         if self.spooler is not None and len(self.writer.queue) >= self.limit > 0 and not self.writer.is_here:
             self.writer.relieve(self.limit, RELIEF_SECONDS)
-        fill = self._fill()
-        is_kept_here = fill < 1 if self._plane.failure_mode == "block" else is_kept(subject, fill)
-        if not is_kept_here:
-            return "the queue in memory is full (`maxQueueSize`)"
+        if not is_kept(subject, self._fill()):
+            return FULL
         return None if is_kept(subject, self._disk_fill) else "the spool is full (`spool.maxBytes`)"
 
     def _fill(self) -> float:
@@ -191,18 +293,6 @@ class Delivery:
     def _held_in_memory(self) -> int:
         return sum(link.held for link in self.chain.links if not link.is_durable)
 
-    def _bytes(self) -> int:
-        """Return the bytes of large events in the queue, and of all that is held in memory behind it."""
-        with self._ledger.lock:
-            behind = [link.log for link in self.chain.links if not link.is_durable]
-            for log in behind:
-                log.release()
-            return self._large + sum(log.held_bytes for log in behind)
-
-    def _await_room(self) -> None:
-        with self._ledger.lock:
-            self._ledger.changed.wait_for(lambda: self._closed or self._fill() < 1, BLOCK_SECONDS)
-
     def _set_limit(self) -> None:
         pressed = max(1, int(self._plane.max_queue_size * PRESSED_FROM))
         if self._closed or self._is_strict or self._disk_fill > PRESSED_FROM:
@@ -210,8 +300,10 @@ class Delivery:
         else:
             self.limit = pressed - self._held_in_memory()
 
-    def _appended(self) -> None:
-        self._large = 0
+    def _appended(self, drafts: Sequence[Draft]) -> None:
+        if self._large:
+            sizes = (len(one.payload) for one in drafts)
+            self._large = max(0, self._large - sum(size for size in sizes if size > self.largest))
         for lane in self.lanes:
             lane.notice()
         self._measure_room()

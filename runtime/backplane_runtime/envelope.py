@@ -251,6 +251,7 @@ def _draft(event: Event, body: Event | Mapping[str, Any], context: Context) -> D
     checked: Any = form.check(payload)  # what we send, a consumer with our types can read
     if b"null" in payload:
         _refuse_non_finite(msgspec.to_builtins(body))
+    _refuse_lines(payload)
     return Draft(
         form=form,
         experiment=checked.experiment,
@@ -281,7 +282,14 @@ def _encode_metadata(given: Mapping[str, Any]) -> bytes:
     encoded = encode(metadata)
     if b"null" in encoded:
         _refuse_non_finite(msgspec.to_builtins(metadata))
+    _refuse_lines(encoded)
     return encoded
+
+
+def _refuse_lines(encoded: bytes) -> None:
+    # One event is one line of the spool. JSON has line breaks only where somebody wrote it by hand: `msgspec.Raw`.
+    if b"\n" in encoded:
+        raise InvalidEventError("`msgspec.Raw` with a line break; write it in one line")
 
 
 def _refuse_non_finite(plain: Any) -> None:

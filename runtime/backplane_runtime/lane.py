@@ -26,7 +26,7 @@ from backplane_runtime.envelope import record_of
 from backplane_runtime.events import EventType
 from backplane_runtime.ledger import BackplaneCounts, Ledger
 from backplane_runtime.notices import Notices
-from backplane_runtime.receipts import Receipt
+from backplane_runtime.receipts import Ended, end_receipts
 from backplane_runtime.status import Status
 
 RETRY_BASE_SECONDS = 0.1
@@ -76,7 +76,7 @@ class Lane:
         self._flush_links: tuple[Link, ...] = ()
         self._closing = self._abandoned = self._running = False
         self._close_by = 0.0
-        self._give_up: tuple[Link, int] | None = None
+        self._too_old_before: tuple[Link, int] | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -147,7 +147,7 @@ class Lane:
 
     def give_up(self, link: Link, before: int) -> None:
         """Have the thread drop the events of *link* before that number: others need the room; lock held."""
-        self._give_up = (link, before)
+        self._too_old_before = (link, before)
         self._wake.notify()
 
     def close(self, close_by: float) -> None:
@@ -161,10 +161,10 @@ class Lane:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(max(0.0, self._close_by - time.monotonic()))
 
-    def abandon(self, links: Sequence[Link]) -> int:
-        """Give up all that is in memory only, and return how many deliveries that were; lock held."""
+    def abandon(self, links: Sequence[Link]) -> list[Ended]:
+        """Give up all that is in memory only, and return the end of each delivery; lock held."""
         self._abandoned = True
-        lost = 0
+        ended: list[Ended] = []
         for link in links:
             reader = link.readers.get(self.name)
             if link.is_durable or reader is None:
@@ -172,13 +172,16 @@ class Lane:
             left = list(self._hand) if link is self._link else []
             while lines := reader.read(1000, BATCH_BYTES):
                 left += self._held(link, lines)
-            for held in left:
-                self._finish(link, held, Rejected("the data plane was closed"))
+            ended += self._give_up(link, left)
             reader.settle(link.log.end)
-            lost += len(left)
         self._hand, self._numbers = [], set()
         self._ledger.changed.notify_all()
-        return lost
+        return ended
+
+    def _give_up(self, link: Link, hand: Sequence[Held]) -> list[Ended]:
+        if link.is_durable:
+            return []
+        return [self._finish(link, held, Rejected("the data plane was closed")) for held in hand]
 
     def _gave_up(self, link: Link) -> bool:
         return self._abandoned and not link.is_durable
@@ -194,7 +197,16 @@ class Lane:
                 self._deliver(link)
             except OSError as error:  # of the spool: a backplane's own are met where it is called
                 self._disk_failed(error)
-        self.backplane.close(max(0.0, self._close_by - time.monotonic()))
+            except Exception as error:  # noqa: BLE001 - without this thread nothing is delivered any more
+                self._disk_failed(OSError(None, f"unexpected {type(error).__name__}"))
+        self._close_backplane()
+
+    def _close_backplane(self) -> None:
+        try:
+            self.backplane.close(max(0.0, self._close_by - time.monotonic()))
+        except Exception as error:  # noqa: BLE001 - it must not end the thread with a trace for people to read
+            reason = f"unexpected {type(error).__name__}"
+            self._notices.warn("closing", f"backplane `{self.options.name}` could not be closed: {reason}", error)
 
     def _await_batch(self) -> Link | None:
         """Return the link whose next batch is due, as soon as one is; nothing when there will be none any more."""
@@ -246,7 +258,8 @@ class Lane:
         hand = self._held(link, lines)
         with self._ledger.lock:
             self._since = 0.0
-            if self._abandoned:
+            if self._abandoned:  # while it was read
+                self._give_up(link, hand)
                 return
             if link.entered is not None:
                 self._enter_recovered(link, hand)
@@ -265,6 +278,7 @@ class Lane:
         more = self._held(link, lines)
         with self._ledger.lock:
             if self._abandoned:
+                self._give_up(link, more)
                 return
             if link.entered is not None:
                 self._enter_recovered(link, more)
@@ -276,7 +290,10 @@ class Lane:
         reason = error.strerror or type(error).__name__
         self._notices.warn("lane's disk", f"backplane `{self.name}` waits for the spool: {reason}", error)
         with self._wake:
-            self._wake.wait_for(lambda: self._closing, DISK_SECONDS)
+            if self._closing:
+                self._wake.wait(RETRY_BASE_SECONDS)
+            else:
+                self._wake.wait_for(lambda: self._closing, DISK_SECONDS)
 
     def _held(self, link: Link, lines: Sequence[tuple[int, bytes]]) -> list[Held]:
         """Return what of *lines* is for this lane."""
@@ -325,14 +342,16 @@ class Lane:
                 return
             before = min(self._numbers, default=self._hand_end)
         link.readers[self.name].settle(before)
+        if not link.is_durable:
+            link.log.release()  # now: it is memory that others wait for
         with self._ledger.lock:
             self._ledger.changed.notify_all()
 
     def _too_old(self, link: Link) -> list[Final]:
         """Return what of the hand is to be given up, with that verdict."""
-        if self._give_up is None or self._give_up[0] is not link:
+        if self._too_old_before is None or self._too_old_before[0] is not link:
             return []
-        return [(held, GIVEN_UP) for held in self._hand if held.number < self._give_up[1]]
+        return [(held, GIVEN_UP) for held in self._hand if held.number < self._too_old_before[1]]
 
     def _settle(self, link: Link, final: Sequence[Final]) -> bool:
         """Settle what has a final verdict; say whether anything had."""
@@ -345,11 +364,11 @@ class Lane:
             self._hand = [held for held in self._hand if held.number in self._numbers] if self._numbers else []
             ended = self._finish_all(link, final)
             self._ledger.changed.notify_all()
-        _end_receipts(ended)
+        end_receipts(ended)
         self._tell(link, final)
         return bool(final)
 
-    def _finish_all(self, link: Link, final: Sequence[Final]) -> list[tuple[Receipt | None, Status]]:
+    def _finish_all(self, link: Link, final: Sequence[Final]) -> list[Ended]:
         """Count the ends of deliveries; lock held."""
         if self.others or link.receipts or any(verdict is not Verdict.ACKNOWLEDGED for _, verdict in final):
             return [self._finish(link, held, verdict) for held, verdict in final]
@@ -385,7 +404,7 @@ class Lane:
         if any(isinstance(verdict, Verdict) for _, verdict in final):
             self.last_acknowledged = timestamps.now()
 
-    def _finish(self, link: Link, held: Held, verdict: Verdict | Rejected) -> tuple[Receipt | None, Status]:
+    def _finish(self, link: Link, held: Held, verdict: Verdict | Rejected) -> Ended:
         """Count the end of one delivery, and of its event where no other lane has it still; lock held."""
         is_lost = isinstance(verdict, Rejected)
         self._counts["dropped" if is_lost else "acknowledged"] += 1
@@ -417,10 +436,3 @@ class Lane:
             else:
                 self._wake.wait_for(lambda: self._closing or self._has_too_old(), delay)
             return not self._abandoned
-
-
-def _end_receipts(ended: Sequence[tuple[Receipt | None, Status]]) -> None:
-    # Outside the lock: the callbacks of a future are the application's.
-    for receipt, status in ended:
-        if receipt is not None:
-            receipt.end(status)

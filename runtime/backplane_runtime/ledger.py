@@ -148,6 +148,11 @@ class Ledger:
         """Say whether *batch* is the last that was entered."""
         return self._rows.get(_BATCH) == [batch]
 
+    @property
+    def last_batch(self) -> int:
+        """Return the number of the last batch that was entered."""
+        return self._rows.get(_BATCH, [0])[0]
+
     def entered(self, kinds: Collection[EventType]) -> int:
         """Return how many events of these types this process has put in a log; lock held."""
         return sum(row[_ENTERED] for key, row in self._rows.items() if key[0] in kinds)

@@ -89,7 +89,7 @@ class MemoryLog:
         self._first = FIRST_NUMBER  # number of the first line that is held
         self._lines: list[bytes] = []
         self._readers: list[MemoryReader] = []
-        self._lock = threading.Lock()  # keeps `release` and `read` apart
+        self.lock = threading.RLock()  # keeps `release` and `read` apart
 
     @property
     def appended(self) -> int:
@@ -98,13 +98,13 @@ class MemoryLog:
 
     def append(self, lines: Sequence[bytes], *, sync: bool = False) -> None:  # noqa: ARG002 - there is no disk
         """Keep *lines*."""
-        with self._lock:
+        with self.lock:
             self.held_bytes += sum(map(len, lines))
             self._lines.extend(lines)
 
     def commit(self) -> None:
         """Show what was appended."""
-        with self._lock:
+        with self.lock:
             self.end = self.appended
 
     def reader(self, destination: str) -> MemoryReader:  # noqa: ARG002 - all start at the beginning
@@ -118,7 +118,7 @@ class MemoryLog:
 
     def release(self) -> None:
         """Free what every reader has settled."""
-        with self._lock:
+        with self.lock:
             settled = min((one.position for one in self._readers), default=self.end) - self._first
             if settled > 0:
                 self.held_bytes -= sum(map(len, self._lines[:settled]))
@@ -133,7 +133,7 @@ class MemoryLog:
 
     def slice(self, start: int, count: int, size: int) -> list[tuple[int, bytes]]:
         """Return the events from number *start* on, as `Reader.read` bounds them."""
-        with self._lock:
+        with self.lock:
             lines = self._lines[start - self._first : min(start + count, self.end) - self._first]
         taken: list[tuple[int, bytes]] = []
         for number, line in enumerate(lines, start):
@@ -155,8 +155,9 @@ class MemoryReader:
 
     def read(self, count: int, size: int) -> list[tuple[int, bytes]]:
         """Return the events after those that were read before."""
-        taken = self._log.slice(self._next, count, size)
-        self._next += len(taken)
+        with self._log.lock:  # when the data plane is closed, another thread reads what this one leaves
+            taken = self._log.slice(self._next, count, size)
+            self._next += len(taken)
         return taken
 
     def settle(self, before: int) -> None:

@@ -2,14 +2,18 @@
 
 Ends of a process, and what saves the events in memory then:
 
-- the interpreter exits (also by `sys.exit`, by an exception that nobody caught): a hook of `atexit`;
-- a child of `multiprocessing`, which skips those hooks: `multiprocessing.util.Finalize`;
-- SIGTERM, where nobody handles it: a handler of ours saves, and then lets the signal do what it does without us. It is set
-  when a data plane is made in the main thread, and only in the place of the default; whoever sets a handler later has it.
+- the interpreter exits (also by `sys.exit`, by an exception that nobody caught): a hook of `atexit`. Events that come after
+  it, from other hooks, finalizers and daemon threads, go to disk one by one;
+- a child of `multiprocessing` or of Celery's `billiard`, which skips those hooks: `multiprocessing.util.Finalize`;
+- SIGTERM, where nobody handles it: a handler of ours has everything saved, and then lets the signal do what it does without
+  us. It is set when a data plane is made in the main thread, and only in the place of the default; whoever sets a handler
+  later has it;
+- a fork, after which a daemon's parent ends by `os._exit`: a hook saves before every fork.
 """
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import signal
@@ -19,15 +23,20 @@ import weakref
 from types import FrameType
 from typing import Protocol
 
+from backplane_runtime.spool import files
+
 
 class Member(Protocol):
     """A data plane, as this module sees it."""
 
-    def close(self) -> None:
-        """Save and send what is left, within a time limit."""
+    def begin_leaving(self) -> None:
+        """Save what is left and begin to send it; what comes from now on goes to disk."""
 
-    def save(self) -> None:
-        """Save what is left, within milliseconds."""
+    def leave(self) -> None:
+        """Send what is left within a time limit that began with `begin_leaving`, and let go."""
+
+    def save(self, timeout: float) -> None:
+        """Save what is left, within milliseconds where the disk is well and *timeout* seconds where it is not."""
 
     def after_fork(self) -> None:
         """Start anew in a forked child, where no other thread exists and no connection is its own."""
@@ -36,6 +45,11 @@ class Member(Protocol):
 _members: weakref.WeakSet[Member] = weakref.WeakSet()
 _held: set[Member] = set()  # those that may have events: none is to be collected with its queue
 _closes_with_child = False
+_is_child = False  # of a fork
+_is_ending = False
+
+DEATH_SECONDS = 2.0  # how long a disk that hangs keeps SIGTERM from its work
+FORK_SECONDS = 0.2  # how long it holds up a fork
 
 
 def register(member: Member) -> None:
@@ -68,36 +82,64 @@ def leak(inherited: object) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
 
 
+def is_ending() -> bool:
+    """Say whether our exit hook has run: nobody will close what comes now."""
+    return _is_ending
+
+
 def _close_with_child() -> None:
     # A child that multiprocessing forked ends by `os._exit`: hooks of `atexit` do not run, multiprocessing's own do.
+    # So does one of billiard, which has its own idea of a parent process and multiprocessing's finalizers.
     global _closes_with_child  # noqa: PLW0603 - once a process
-    multiprocessing = sys.modules.get("multiprocessing")
-    if _closes_with_child or multiprocessing is None or multiprocessing.parent_process() is None:
+    util = sys.modules.get("multiprocessing.util")
+    if _closes_with_child or util is None or not (_is_child or sys.modules["multiprocessing"].parent_process()):
         return
     _closes_with_child = True
-    multiprocessing.util.Finalize(None, _close_all, exitpriority=-100)  # the last of them
+    util.Finalize(None, _close_all, exitpriority=-100)  # the last of them
 
 
 def _save_and_die(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
-    for member in list(_held):
-        member.save()
+    # Saving is another thread's work: this one may hold the lock that the writer waits for, and goes on until it is killed.
     signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
+    try:
+        _thread.start_new_thread(_save_and_kill, (number,))  # `threading` takes locks, and they may be held here
+    except RuntimeError:  # the interpreter is ending, and has saved; or there is no thread to be had
+        os.kill(os.getpid(), number)
+
+
+def _save_and_kill(number: int) -> None:
+    try:
+        for member in list(_held):
+            member.save(DEATH_SECONDS)
+    finally:
+        os.kill(os.getpid(), number)
 
 
 def _close_all() -> None:
+    global _is_ending  # noqa: PLW0603 - once a process
+    _is_ending = True
+    members = list(_held)
+    for member in members:  # all at the same time: one time limit for all of them
+        member.begin_leaving()
+    for member in members:
+        member.leave()
+
+
+def _before_fork() -> None:
     for member in list(_held):
-        member.close()
+        member.save(FORK_SECONDS)
+    files.hold()  # after that: the writer, which saves, opens files
 
 
 def _restart_in_child() -> None:
-    global _closes_with_child  # noqa: PLW0603 - once a process
-    _closes_with_child = False
+    global _closes_with_child, _is_child, _is_ending
+    _closes_with_child, _is_child, _is_ending = False, True, False
     _held.clear()
     for member in list(_members):
         member.after_fork()
+    files.close_inherited()
 
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_restart_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=files.let_go, after_in_child=_restart_in_child)

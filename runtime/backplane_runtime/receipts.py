@@ -5,6 +5,7 @@ Futures of `concurrent.futures`, so a thread may wait for them, and a coroutine 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from backplane_runtime.status import Status
@@ -44,3 +45,14 @@ class Receipt:
 def _set(future: Future[Status], status: Status) -> None:
     if not future.done():
         future.set_result(status)
+
+
+Ended = tuple[Receipt | None, Status]
+"""The end of one delivery: the receipt of its event, where there is one and nobody else has it still, and what became of it."""
+
+
+def end_receipts(ended: Iterable[Ended]) -> None:
+    """Tell each receipt; without locks, because the callbacks of a future are the application's."""
+    for receipt, status in ended:
+        if receipt is not None:
+            receipt.end(status)

@@ -8,6 +8,7 @@ that is killed meanwhile loses all that was published since.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MINUTE_SECONDS = 60.0  # between analysis signals about the ledger
 SCARCE_SECONDS = 0.02  # between looks while the spool fills up, so that room is made before it is needed
+
+_LOGGER = logging.getLogger("backplane")
 
 
 class Upkeep:
@@ -105,8 +108,12 @@ class Upkeep:
             return
         self._next_reopening = now + spooling.REOPEN_SECONDS
         log = self._delivery.chain.make()
-        if log is not None and (self._ending or not self._delivery.writer.go_on_with(log)):
+        if log is None:
+            return
+        if self._ending or not self._delivery.writer.go_on_with(log):
             log.close()
+        else:
+            _LOGGER.warning("the spool can be written again; events go to disk from now on")
 
     def _adopt(self, now: float) -> None:
         """Take over what dead processes left; lanes wait for the first time, so that it goes before what is new."""

@@ -15,7 +15,7 @@ import contextlib
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from backplane_runtime.chain import Chain, Link
@@ -36,7 +36,9 @@ class Writer:
     def __init__(self, chain: Chain, ledger: Ledger, notices: Notices, *, syncs: bool) -> None:
         self.queue: deque[Draft] = deque()
         self.is_asleep = False
-        self.on_append: Callable[[], None] = lambda: None
+        self.on_append: Callable[[Sequence[Draft]], None] = lambda _: None
+        self.on_straggler: Callable[[], None] = lambda: None
+        """Called after `end` by whoever had found room in the queue before, and used it only now."""
         self._chain = chain
         self._ledger = ledger
         self._notices = notices
@@ -47,7 +49,9 @@ class Writer:
         # its own lock in Python code, and a signal handler that raises there leaves it locked for ever.
         self._gate = threading.Lock()
         self._batch: _Batch | None = None
+        self._untold: deque[_Batch] = deque()  # done, but for what callers of ours must not do under our locks
         self._serial = 0
+        self._volatile = 0  # the last batch that went to a log in memory
         self._ending = self._running = False
         self._thread: threading.Thread | None = None
 
@@ -65,6 +69,11 @@ class Writer:
 
     def wake(self) -> None:
         """Have the thread look at the queue now."""
+        if self._ending:
+            self.on_straggler()
+        self._open_gate()
+
+    def _open_gate(self) -> None:
         if self._gate.locked():
             with contextlib.suppress(RuntimeError):  # another thread opened it meanwhile
                 self._gate.release()
@@ -79,9 +88,10 @@ class Writer:
                 moved = False
                 while self._drain_some():
                     moved = True
-                return moved
             finally:
                 self._is_draining = False
+        self._tell()
+        return moved
 
     def relieve(self, length: int, timeout: float) -> None:
         """Let the thread work until the queue is shorter than *length*, for at most *timeout* seconds."""
@@ -90,24 +100,45 @@ class Writer:
             self.wake()
             time.sleep(_STEP_SECONDS)  # what the thread needs is the interpreter
 
-    def save(self, timeout: float) -> None:
-        """Have all that is queued in the log, in at most *timeout* seconds."""
-        if self._draining._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001 - as `Condition` asks it
+    def save(self, timeout: float) -> bool:
+        """Have all that is queued by now in the log; say whether that was possible within *timeout* seconds."""
+        if self._is_mine():
             while self._drain_some():  # a signal handler stopped us in the middle of it, and nobody will go on
                 pass
         elif self._thread is None or not self._thread.is_alive():
             self.drain()
         else:
-            self.relieve(1, timeout)
+            return self._await_thread(time.monotonic() + timeout)
+        return True
 
     def end(self, timeout: float) -> None:
         """Move what is left, and end the thread, in at most *timeout* seconds."""
         self._ending = True
-        self.wake()
+        self._open_gate()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
-        self.save(timeout)
+        self.is_asleep = True  # for ever: who appends from now on is a straggler
+        if thread is None or not thread.is_alive():
+            self.save(timeout)
+
+    def is_durable(self, draft: Draft) -> bool:
+        """Say whether *draft* went to a log on disk."""
+        return self._volatile < draft.batch <= self._ledger.last_batch
+
+    def alone(self, work: Callable[[], None], timeout: float) -> None:
+        """Do *work* while no other thread drains; or while one does, if it goes on for *timeout* seconds: its disk hangs."""
+        is_inner = self._is_mine()
+        try:  # before the lock is taken: a signal handler may raise right after that
+            self._draining.acquire(timeout=timeout)
+            work()
+        finally:
+            if self._is_mine() and not is_inner:
+                self._draining.release()
+        self._tell()
+
+    def _is_mine(self) -> bool:
+        return bool(self._draining._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001 - as `Condition` asks it
 
     def go_on_with(self, log: Log) -> bool:
         """Put what comes from now on into *log*; not while a batch is on its way to another one."""
@@ -132,6 +163,7 @@ class Writer:
             if not self.queue and not self._ending:
                 self._gate.acquire(timeout=IDLE_SECONDS)
             self.is_asleep = False
+        self.is_asleep = True  # see `end`
 
     def _round(self) -> bool:
         try:
@@ -159,12 +191,35 @@ class Writer:
         with self._ledger.lock:
             self._enter(batch)
             self.complete()
-            self.on_append()
+            self.on_append(batch.drafts)
         self._batch = None
-        if batch.link is not None and batch.link.is_durable:
-            for one in batch.drafts:
+        self._untold.append(batch)
+        return True
+
+    def _tell(self) -> None:
+        """Tell receipts and people; without locks, because their callbacks and log handlers are the application's."""
+        while self._untold:
+            try:
+                batch = self._untold.popleft()
+            except IndexError:  # another thread tells it
+                return
+            if batch.problem is not None:
+                self._notices.warn("disk", batch.problem)
+            for one in batch.drafts if batch.link is not None and batch.link.is_durable else ():
                 if one.receipt is not None:
                     one.receipt.on_disk()
+
+    def _await_thread(self, until: float) -> bool:
+        """Wait for the thread to move what is queued by now."""
+        try:
+            last = self.queue[-1]
+        except IndexError:
+            return True
+        while self.queue and not 0 < last.batch <= self._ledger.last_batch:
+            if time.monotonic() > until:
+                return False
+            self._open_gate()
+            time.sleep(_STEP_SECONDS)
         return True
 
     def _next_batch(self) -> _Batch | None:
@@ -190,24 +245,26 @@ class Writer:
             log = self._chain.make()
             with self._ledger.lock:
                 self._chain.open(log)
-            self._say_problem("events are held in memory only")
+            self._note_problem(batch, "events are held in memory only")
         try:
             self._append_to(self._chain.last, batch)
         except OSError as error:
             with self._ledger.lock:
                 self._chain.retreat(error)
-            self._say_problem("events wait in memory until it can")
+            self._note_problem(batch, "events wait in memory until it can")
             self._append_to(self._chain.last, batch)
 
     def _append_to(self, link: Link, batch: _Batch) -> None:
         if batch.link is not link:
             batch.first = link.log.appended
             batch.link = link
+        if not link.is_durable:
+            self._volatile = batch.number
         if link.log.appended == batch.first:
             link.log.append(batch.lines, sync=self._syncs)
 
     def _enter(self, batch: _Batch) -> None:
-        link = self._chain.last
+        link = batch.link or self._chain.last  # another thread may have found the disk well again meanwhile
         if not self._ledger.has_entered(batch.number):
             link.outstanding.update(batch.numbers)
         for number, one in enumerate(batch.drafts, batch.first):
@@ -215,9 +272,9 @@ class Writer:
                 link.receipts[number] = one.receipt
         self._ledger.enter_batch(batch.numbers, link.status, batch.number)
 
-    def _say_problem(self, consequence: str) -> None:
+    def _note_problem(self, batch: _Batch, consequence: str) -> None:
         if self._chain.problem is not None:
-            self._notices.warn("disk", f"{self._chain.problem}; {consequence}")
+            batch.problem = f"{self._chain.problem}; {consequence}"
 
 
 class _Batch:
@@ -230,3 +287,4 @@ class _Batch:
         self.numbers = numbers
         self.link: Link | None = None
         self.first = 0
+        self.problem: str | None = None  # of the disk

@@ -394,7 +394,7 @@ def test_the_law_holds_at_every_moment(name: str, durability: Any) -> None:
     for thread in publishers:
         thread.join()
     backplane.is_down = False
-    data_plane.flush(10)
+    data_plane.flush(60)
     data_plane.close()
     stop.set()
     watcher.join()

@@ -75,11 +75,7 @@ class SqliteBackplane:
             connection.close()
 
     def _open(self) -> None:
-        if _gate.is_torn:
-            raise UnavailableError(
-                f"{self._settings.path}: this process was forked while SQLite was at work, so it must not use it; "
-                "its events wait for another process"
-            )
+        self._refuse_torn()
         self._path = resolved(self._settings).path
         try:
             connection = _connect(self._path, BUSY_SECONDS)
@@ -120,6 +116,7 @@ class SqliteBackplane:
 
     def _health(self, timeout: float) -> BackplaneHealth:
         try:
+            self._refuse_torn()
             path = Path(resolved(self._settings).path)
             if not path.parent.exists():
                 return BackplaneHealth(healthy=False, message=f"there is no directory {path.parent}; make it first")
@@ -145,6 +142,12 @@ class SqliteBackplane:
         """Forget the connection."""
         connection, self._connection = self._connection, None
         return connection
+
+    def _refuse_torn(self) -> None:
+        if _gate.is_torn:
+            raise UnavailableError(
+                "this process was forked while SQLite was at work, so it must not use it; its events wait for another process"
+            )
 
     def _problem(self, found: FoundTable | None) -> str | None:
         """Return why the table cannot take our rows, if it cannot."""

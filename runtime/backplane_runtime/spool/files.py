@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,37 @@ _BUFFERS_AT_ONCE = 512  # below IOV_MAX, which is 1024 on Linux and macOS
 _PAGE = 4096  # bytes
 # macOS has no fdatasync, and its fsync leaves the data in the drive's cache (fcntl(2), F_FULLFSYNC).
 _FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)
+
+# A forked child shares the lock of every file that was open at the fork, so it closes them all: also those that another
+# thread of the parent had only just opened. Otherwise nobody could adopt the folder of a dead parent while the child lives.
+_guard = threading.RLock()
+_open_descriptors: set[int] = set()
+
+
+def hold() -> None:
+    """Keep other threads from opening and closing files; called before a fork."""
+    _guard.acquire()
+
+
+def let_go() -> None:
+    """End what `hold` began; called in the parent."""
+    _guard.release()
+
+
+def close_inherited() -> None:
+    """Close, in a forked child, what is the parent's and nobody has closed yet."""
+    global _guard  # noqa: PLW0603 - a lock of another process
+    for descriptor in _open_descriptors:
+        os.close(descriptor)
+    _open_descriptors.clear()
+    _guard = threading.RLock()
+
+
+def _open(path: Path, flags: int) -> int:
+    with _guard:
+        descriptor = os.open(path, flags | os.O_CLOEXEC, FILE_MODE)
+        _open_descriptors.add(descriptor)
+        return descriptor
 
 
 class Files:
@@ -37,19 +69,24 @@ class Files:
         Raises:
             FileExistsError: if there is one.
         """
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        return _open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
     def open_to_append(self, path: Path) -> int:
         """Return a descriptor at the end of *path*, which is made if it is not there."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
+        return _open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def open_to_read(self, path: Path) -> int:
         """Return a descriptor of *path* that changes nothing."""
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return _open(path, os.O_RDONLY)
 
     def close(self, descriptor: int) -> None:
-        """Close *descriptor*."""
-        os.close(descriptor)
+        """Close *descriptor*, unless it was inherited and is closed already."""
+        with _guard:
+            if descriptor in _open_descriptors:
+                try:
+                    os.close(descriptor)
+                finally:
+                    _open_descriptors.discard(descriptor)
 
     def write(self, descriptor: int, buffers: Sequence[bytes], offset: int) -> None:
         """Write all of *buffers*, one behind the other, at *offset*; an error may leave a part of them."""

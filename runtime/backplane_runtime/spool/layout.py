@@ -9,12 +9,12 @@ import secrets
 import socket
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 
+from backplane_runtime import timestamps
 from backplane_runtime.spool.files import Files, read_whole
 
 FORMAT = "experiment-backplane/spool"
@@ -123,7 +123,8 @@ def _home() -> Path:
 
 def new_folder_name() -> str:
     """Return a name that no other folder has; names sort by time of start."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}-{secrets.token_hex(4)}"
+    moment = timestamps.now().replace("-", "").replace(":", "")
+    return f"{moment}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def is_folder_name(name: str) -> bool:
@@ -142,7 +143,7 @@ def new_meta(options: SpoolOptions) -> Meta:
     """Return the meta of a folder that this process makes."""
     files = cursor_names([destination.name for destination in options.destinations])
     return Meta(
-        started=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        started=timestamps.now(),
         pid=os.getpid(),
         host=socket.gethostname(),
         program=options.program or Path(sys.argv[0] if sys.argv else "").name,
