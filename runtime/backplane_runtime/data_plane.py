@@ -160,6 +160,10 @@ class DataPlane(Publishing):
         else:
             process.hold(self)
 
+    def hurry(self) -> None:
+        """Have each event on disk before its `publish` returns; called by `process` when the process is told to end."""
+        self._delivery.hurry()
+
     def save(self, timeout: float) -> None:
         """Put what is in memory on disk; called by `process` before a fork and when the process is told to end."""
         self._delivery.writer.save(timeout)

@@ -144,6 +144,11 @@ class Delivery:
                 max(0.0, until - time.monotonic()),
             )
 
+    def hurry(self) -> None:
+        """Have each event on disk before its `publish` returns, where there is a spool."""
+        if self.spooler is not None:
+            self._is_strict, self.limit = True, 0
+
     def look(self) -> float:
         """Count what the disk lost, and return how much of the spool's quota is taken, from 0 to 1 and beyond; lock held."""
         self._count_damage()
@@ -185,7 +190,6 @@ class Delivery:
             self._closed, self.limit = True, 0
             self._ledger.changed.notify_all()  # who waits for room
         self.writer.end(SAVE_SECONDS)
-        self.upkeep.end(SAVE_SECONDS)
         with self._ledger.lock:
             self.chain.is_ready = True
             for lane in self.lanes:
@@ -194,6 +198,7 @@ class Delivery:
     def _finish_closing(self, timeout: float) -> int:
         for lane in self.lanes:
             lane.join()
+        self.upkeep.end(SAVE_SECONDS)
         ended: list[Ended] = []
         self.writer.alone(lambda: self._let_go(ended), SAVE_SECONDS)
         end_receipts(ended)

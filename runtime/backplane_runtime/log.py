@@ -50,6 +50,10 @@ class Log(Protocol):
     def held_bytes(self) -> int:
         """Return the bytes that it takes."""
 
+    @property
+    def is_there(self) -> bool:
+        """Say whether it still has its place: somebody may have removed its folder."""
+
     def append(self, lines: Sequence[bytes], *, sync: bool = False) -> None:
         """Write *lines*, unseen until `commit`; with *sync* they survive a power loss when this returns.
 
@@ -82,6 +86,8 @@ class Log(Protocol):
 
 class MemoryLog:
     """A log that is lost with its process."""
+
+    is_there = True
 
     def __init__(self) -> None:
         self.end = FIRST_NUMBER

@@ -103,16 +103,22 @@ class Upkeep:
                 self._notices.warn("upkeep's disk", f"the spool cannot be put in order: {reason}", error)
 
     def _reopen(self, now: float) -> None:
-        """Go back to the disk, if it failed and can be written again."""
-        if self._delivery.chain.problem is None or now < self._next_reopening:
+        """Go to a new log on disk, if the disk failed and can be written again, or somebody removed the folder."""
+        if now < self._next_reopening:
             return
         self._next_reopening = now + spooling.REOPEN_SECONDS
-        log = self._delivery.chain.make()
+        chain = self._delivery.chain
+        is_gone = chain.is_open and not chain.last.log.is_there
+        if chain.problem is None and not is_gone:
+            return
+        log = chain.make()
         if log is None:
             return
         if self._ending or not self._delivery.writer.go_on_with(log):
             log.close()
-        else:  # without a lock: a log handler may wait for who waits for it
+        elif is_gone:  # said without a lock: a log handler may wait for who waits for it
+            _LOGGER.warning("the spool's folder was removed, with what was in it; events go to a new one from now on")
+        else:
             _LOGGER.warning("the spool can be written again; events go to disk from now on")
 
     def _adopt(self, now: float) -> None:

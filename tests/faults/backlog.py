@@ -79,7 +79,7 @@ def _pile_up(scene: Scene) -> Outcome:
     sink.gate.touch()
     stage = Stage(scene.folder, sink, THREADS * count)
     stage.plane["spool"] |= {"maxBytes": 1 << 40}
-    program = stage.start(threads=THREADS, count=count, rate=RATE / THREADS, settle=1_500)
+    program = stage.start(threads=THREADS, count=count, rate=RATE / THREADS, receipts=0, settle=1_500)
     memory = Memory(program)
     wait_until(lambda: program.published() >= THREADS * count, "all published", 900)
     publishing, memory.most = memory.most, 0.0

@@ -74,10 +74,26 @@ def _delete(scene: Scene) -> Outcome:
     return judge(stage, promise, f"deleted after {count // 2:,}")
 
 
+def _delete_and_kill(scene: Scene) -> Outcome:
+    """The same, and the process is killed before the sink is back: what it published later is in a folder that is there."""
+    count, rate = scene.sized(12_000, 50_000), 4_000
+    stage, sink = scene.sqlite_away(count)
+    program = stage.start(count=count, rate=rate, ending="wait")
+    program.await_published(count // 3)
+    shutil.rmtree(stage.spool)
+    program.await_published(count).kill()
+    sink.open()
+    stage.drain()
+    noticed = 1.5  # seconds until it is noticed
+    promise = Promise("only what the folder held", loss=count // 3 + int(rate * noticed), keeps_disk=False)
+    return judge(stage, promise, f"deleted after {count // 3:,}")
+
+
 ROWS = (
     Row("disk full", _fill, mounts=True),
     Row("spool.maxBytes reached", _exceed),
     Row("spool folder read-only", _read_only, mounts=True),
     Row("a file in the spool folder's place", _no_folder),
     Row("spool folder deleted under the process", _delete),
+    Row("spool folder deleted, then the process killed", _delete_and_kill),
 )

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-RECEIPTS_EVERY = 10  # of the events, one has a receipt
+RECEIPTS_EVERY = 10  # of so many events, one has a receipt
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +23,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
         handles_sigterm: the application has a handler of its own, which raises `SystemExit`.
         forks: children that the main thread forks meanwhile; each publishes as many events as a thread and exits.
         clock: steps of the wall clock in seconds, spread over the events.
+        receipts: one of so many events has a receipt; 0: none has, for each takes 4 kB while its event waits.
         settle: seconds that `flush` may take at the end.
     """
 
@@ -41,6 +42,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     handles_sigterm: bool = False
     forks: int = 0
     clock: tuple[float, ...] = ()
+    receipts: int = RECEIPTS_EVERY
     settle: float = 0
 
 

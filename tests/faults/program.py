@@ -6,7 +6,9 @@ Its own hook at exit is registered before the runtime is imported, so it runs af
 from __future__ import annotations
 
 import atexit
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -37,9 +39,17 @@ def main() -> None:
     atexit.register(lambda: [hook() for hook in hooks])
     from tests.faults import publishing  # noqa: PLC0415 - after the clock and the hook
 
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     publisher = publishing.Publisher(orders, clock)
     hooks.append(publisher.say_last_words)
     publisher.run()
+
+
+def _end_with(parent: int) -> None:
+    """Leave no program behind when whoever started it is gone."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 if __name__ == "__main__":

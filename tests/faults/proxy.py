@@ -10,6 +10,8 @@ import time
 from types import TracebackType
 from typing import Literal, Self
 
+from tests.servers.ports import free_ports
+
 Mode = Literal["pass", "hang", "slow", "reset", "refuse"]
 
 _RESET = struct.pack("ii", 1, 0)  # of SO_LINGER: closing sends a reset
@@ -29,8 +31,9 @@ class Proxy:
         self._mode: Mode = "pass"
         self._open: set[socket.socket] = set()
         self._is_closed = False
-        self._listener = _listen(0)
-        self.port = int(self._listener.getsockname()[1])
+        (port,) = free_ports(1)  # not of those that clients get: while it refuses, nobody else takes it
+        self._listener = _listen(port)
+        self.port = port
 
     @property
     def mode(self) -> Mode:

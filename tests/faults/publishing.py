@@ -23,7 +23,7 @@ from backplane_runtime.settings.base import from_wire
 from backplane_runtime.spool import default_root
 from tests.faults import null
 from tests.faults.leftovers import await_empty
-from tests.faults.orders import RECEIPTS_EVERY, LastWords, Orders
+from tests.faults.orders import LastWords, Orders
 from tests.faults.tally import ACCEPTED, ACKNOWLEDGED, ON_DISK, REFUSED, Tally
 
 EXPERIMENTS = 4  # of each thread, so that keys spread over partitions
@@ -99,10 +99,10 @@ class Publisher:
                 self._clock.offset += int(steps[done] * 1e9)
             number = first + done
             event = Outcome(f"{stream}/{number % EXPERIMENTS}", subject=str(number), metric="m", value=1.0)
-            if number % RECEIPTS_EVERY:
-                status = self._plane.publish(event)
-            else:
+            if orders.receipts and number % orders.receipts == 0:
                 status = self._note(number, self._plane.publish(event, receipt=True))
+            else:
+                status = self._plane.publish(event)
             is_accepted = status is Status.QUEUED or status is Status.SPOOLED
             self._tally.publish(number, ACCEPTED if is_accepted else REFUSED)
 

@@ -31,7 +31,7 @@ def _soak(scene: Scene) -> Outcome:
     count = int(RATE * seconds) // THREADS
     with behind_proxy(scene, THREADS * count) as (stage, proxy):
         stage.plane["flushIntervalMs"] = 1_000
-        program = stage.start(threads=THREADS, count=count, rate=RATE / THREADS, settle=SETTLE)
+        program = stage.start(threads=THREADS, count=count, rate=RATE / THREADS, receipts=0, settle=SETTLE)
         program.await_published(1)
         faults = _Faults(proxy, scene.postgresql.pid)
         sizes = _watch(program, faults, THREADS * count, every)
@@ -60,10 +60,10 @@ class _Faults:
             return
         if self._is_peace:
             self._strike()
-            self._next = time.monotonic() + self._chance.uniform(0.2, 4)
+            self._next = time.monotonic() + self._chance.uniform(0.2, 3)
         else:
             self.end()
-            self._next = time.monotonic() + self._chance.uniform(1, 6)
+            self._next = time.monotonic() + self._chance.uniform(2, 8)
 
     def end(self) -> None:
         """End the fault that there is."""

@@ -140,6 +140,11 @@ class SpoolLog:
         return self._folder.keeping.damaged
 
     @property
+    def is_there(self) -> bool:
+        """Say whether the folder is where it was made."""
+        return self._lock >= 0 and self._folder.files.is_at(self._lock, self.path / LOCK)
+
+    @property
     def is_drained(self) -> bool:
         """Say whether all destinations have settled all committed events."""
         return all(cursor.state.position >= self.end for cursor in self._cursors.values())
