@@ -12,12 +12,12 @@ log tells whether it has the batch, so does the ledger, and events leave the que
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+from backplane_runtime import native
 from backplane_runtime.chain import Chain, Link
 from backplane_runtime.envelope import Draft, seal
 from backplane_runtime.ledger import Key, Ledger
@@ -43,29 +43,29 @@ class Writer:
         self._ledger = ledger
         self._notices = notices
         self._syncs = syncs
-        self._draining = threading.RLock()
+        self._draining = native.RLock()
         self._is_draining = False
         # A bare lock as a gate, held by whoever waits at it: to open it is one call of C. An `Event` or a `Condition` takes
         # its own lock in Python code, and a signal handler that raises there leaves it locked for ever.
-        self._gate = threading.Lock()
+        self._gate = native.Lock()
         self._batch: _Batch | None = None
         self._untold: deque[_Batch] = deque()  # done, but for what callers of ours must not do under our locks
         self._serial = 0
         self._volatile = 0  # the last batch that went to a log in memory
         self._ending = self._running = False
-        self._thread: threading.Thread | None = None
+        self._thread: native.Thread | None = None
 
     def start(self) -> None:
         """Start the thread unless there is one."""
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="backplane-writer", daemon=True)
+            thread = native.thread(self._run, "backplane-writer")
             thread.start()
             self._thread = thread
 
     @property
     def is_here(self) -> bool:
         """Say whether the caller is the writer's own thread."""
-        return threading.current_thread() is self._thread
+        return native.current_thread() is self._thread
 
     def wake(self) -> None:
         """Have the thread look at the queue now."""
@@ -116,7 +116,7 @@ class Writer:
         self._ending = True
         self._open_gate()
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and thread is not native.current_thread():
             thread.join(timeout)
         self.is_asleep = True  # for ever: who appends from now on is a straggler
         if thread is None or not thread.is_alive():
@@ -138,17 +138,17 @@ class Writer:
         self._tell()
 
     def _is_mine(self) -> bool:
-        return bool(self._draining._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001 - as `Condition` asks it
+        return bool(self._draining._is_owned())  # noqa: SLF001 - as `Condition` asks it
 
     def _run(self) -> None:
         with self._ledger.lock:
             if self._running:
                 return  # a signal handler raised while the first thread was started, so a second one was
-            self._running, self._thread = True, threading.current_thread()
+            self._running, self._thread = True, native.current_thread()
         while not self._ending:
             moved = self._round()
             if moved:
-                time.sleep(PERIOD_SECONDS)
+                native.sleep(PERIOD_SECONDS)
                 continue
             self._gate.acquire(blocking=False)  # shut it, if it is open
             self.is_asleep = True

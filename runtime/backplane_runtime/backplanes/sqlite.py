@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
 import weakref
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from backplane_runtime import native
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved
 from backplane_runtime.backplanes.rows import COLUMNS, row
 from backplane_runtime.envelope import Record
@@ -52,7 +52,7 @@ class SqliteBackplane:
         self._connection: sqlite3.Connection | None = None
         self._path = ""
         self._file: Identity | None = None  # what the connection writes to
-        self._using, self._asking = threading.RLock(), threading.RLock()  # held while there is a connection at work
+        self._using, self._asking = native.RLock(), native.RLock()  # held while there is a connection at work
         _users.add(self)
 
     def start(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from backplane_runtime import native
 from backplane_runtime.spool.cursor import Cursor, State, load_state, render_state
 from backplane_runtime.spool.files import FILES, Files, write_durably
 from backplane_runtime.spool.folder import Folder
@@ -53,7 +53,7 @@ class SpoolLog:
         self._tail = tail
         self._cursors = {one.name: _cursor(folder, one.cursor) for one in meta.destinations}
         self._readers: dict[str, SpoolReader] = {}
-        self._changing = threading.RLock()
+        self._changing = native.RLock()
 
     @classmethod
     def create(cls, root: Path, options: SpoolOptions, *, files: Files = FILES) -> Self:
