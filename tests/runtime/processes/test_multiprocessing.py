@@ -69,7 +69,11 @@ assert [child.exitcode for child in children] == [0, 0, 0]
 def test_a_pool(tmp_path: Path, method: str, end: str) -> None:
     """Its workers end on their own, or by SIGTERM: then the next start delivers."""
     path = tmp_path / "events.db"
-    ends = {"close": "pool.close(); pool.join()", "terminate": "pool.terminate(); pool.join()", "with": "with pool: pass"}
+    ends = {
+        "close": "pool.close(); pool.join()",
+        "terminate": "pool.terminate(); pool.join()",
+        "with": "with pool: pass",
+    }
     main = f"""
 pool = context.Pool(2)
 assert pool.map(task, range(8), chunksize=1) == list(range(8))
