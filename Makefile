@@ -25,7 +25,7 @@ fi; \
 "$$chosen" .ci/environment.py
 endef
 
-.PHONY: help demo demo-kafka test lint bench servers clean
+.PHONY: help demo demo-kafka test lint bench faults servers clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ lint: ## ruff check, ruff format, mypy --strict
 bench: ## how fast it is here, beside OpenTelemetry, Segment, PostHog and Statsig
 	$(ENVIRONMENT) bench
 	@.venv/bin/python -m tests.benchmarks $(ARGS)
+
+faults: ## programs that are killed, cut off, starved: what was published, and what is found (ARGS="--short", ARGS="soak")
+	$(ENVIRONMENT) test
+	@.venv/bin/python -m tests.faults $(ARGS)
 
 servers: ## start the test servers, print their addresses, stop them on Ctrl-C
 	$(ENVIRONMENT) demo

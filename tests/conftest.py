@@ -14,13 +14,15 @@ import pytest
 from tests.servers import (
     KafkaCluster,
     PostgreSQLServer,
+    SecureKafka,
     ServerUnavailableError,
     running_kafka,
     running_postgresql,
+    running_secure_kafka,
 )
 from tests.servers.kafka_jars import chosen_version, is_cached, kafka_libs
 
-MARKERS = {"kafka": {"kafka", "kafka_cluster"}, "postgresql": {"postgresql", "postgresql_url"}}
+MARKERS = {"kafka": {"kafka", "kafka_cluster", "secure_kafka"}, "postgresql": {"postgresql", "postgresql_url"}}
 
 Server = TypeVar("Server")
 
@@ -37,6 +39,13 @@ def kafka_cluster() -> Iterator[KafkaCluster]:
     """Three Kafka brokers; whoever stops one starts it again."""
     with _or_skip(running_kafka(3)) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def secure_kafka() -> Iterator[SecureKafka]:
+    """One Kafka broker behind TLS and SASL."""
+    with _or_skip(running_secure_kafka()) as secure:
+        yield secure
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-# The specification's general template has no brokers: rightly an error, and a test of its own.
+# The specification's general template has no brokers: rightly an error, and a test of its own. The document of the custom
+# backplane needs its package: test_custom_backplane.
 DOCUMENTS = sorted(
     path
     for path in (*SAMPLES.rglob("*.yaml"), *SAMPLES.rglob("*.json"))
-    if "build" not in path.parts and path.name != "data-plane-options.yaml"
+    if "build" not in path.parts and "custom-backplane" not in path.parts and path.name != "data-plane-options.yaml"
 )
 
 

@@ -66,6 +66,8 @@ class Attempts:
             final = self._send_each(hand) if len(hand) > 1 else self._counted(hand, _reason(error))
         if any(isinstance(verdict, Verdict) for _, verdict in final):
             self.last_error = None
+        if final and len(final) < len(hand):
+            self._say_partly()
         return final
 
     def _send(self, hand: Sequence[Held]) -> Sequence[Verdict | Rejected]:
@@ -116,6 +118,13 @@ class Attempts:
                 self._suspects[kind] = now + SUSPECT_SECONDS
                 spent.append((held, Rejected(f"{reason} ({held.tries} attempts)")))
         return spent
+
+    def _say_partly(self) -> None:
+        """Say why some events are not taken, where the backplane knows: the others would hide it."""
+        reason = getattr(self._backplane, "last_error", None)
+        if reason is not None:
+            self.last_error = reason
+            self._notices.warn(f"{self._name} partly", f"backplane `{self._name}` does not take some events: {reason}")
 
     def _fail(self, reason: str, error: Exception | None = None) -> None:
         self.last_error = reason

@@ -7,8 +7,10 @@ So the order of publishing is the order of the chain, whatever happens between.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
+from backplane_runtime.ledger import Key
 from backplane_runtime.log import Log, MemoryLog, Reader
 from backplane_runtime.receipts import Receipt
 from backplane_runtime.status import Status
@@ -25,11 +27,18 @@ class Link:
         self.entered = min((one.position for one in self.readers.values()), default=log.end) if is_recovered else None
         self.given_up: set[int] = set()  # events that one lane gave up, and another has not had yet
         self.receipts: dict[int, Receipt] = {}
+        self.outstanding: Counter[Key] = Counter()  # events that have no end yet, as the ledger counts them
 
     @property
     def status(self) -> Status:
         """Return where the events of this log are."""
         return Status.SPOOLED if self.is_durable else Status.QUEUED
+
+    @property
+    def damaged(self) -> Counter[Key]:
+        """Return the events that no lane will ever read, because the disk lost them: known when all others are settled."""
+        lost = any(one.skipped for one in self.readers.values()) and not self.held
+        return +self.outstanding if lost else Counter()
 
     @property
     def held(self) -> int:
@@ -56,13 +65,8 @@ class Chain:
 
     @property
     def is_open(self) -> bool:
-        """Say whether the last link takes new events: what dead processes left does not."""
-        return bool(self.links) and not self.last.is_sealed
-
-    @property
-    def wants_disk(self) -> bool:
-        """Say whether events are in memory that should be on disk."""
-        return self._open_spool is not None and not (self.links and self.last.is_durable)
+        """Say whether there is a log that takes new events: what a dead process left takes none."""
+        return bool(self.links) and self.last.entered is None
 
     def open(self) -> None:
         """Begin with a log on disk where one is wanted and can be had, and with one in memory otherwise."""
@@ -101,7 +105,7 @@ class Chain:
             link.log.close()
 
     def _append(self, link: Link) -> None:
-        if self.links:
+        if self.is_open:
             self.last.is_sealed = True
         self.links = (*self.links, link)
 

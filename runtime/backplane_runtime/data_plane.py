@@ -79,6 +79,8 @@ class DataPlane(Publishing):
 
     def flush(self, timeout: float = DEFAULT_TIMEOUT) -> bool:
         """Send everything published so far now; say whether all of it was settled within *timeout* seconds."""
+        if self._is_fresh:
+            self._first_event()
         return self._delivery.flush(timeout)
 
     def health(self, timeout: float = DEFAULT_TIMEOUT) -> Health:

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from backplane_runtime import native, spooling
+from backplane_runtime import laggards, native, spooling
 from backplane_runtime.assembly import Assembly
 from backplane_runtime.chain import Chain
 from backplane_runtime.envelope import Draft
@@ -139,6 +139,10 @@ class Delivery:
             return False
         with self._ledger.lock:
             self.writer.complete()
+            # What an earlier process left goes first, and must have been found.
+            self._ledger.changed.wait_for(lambda: self.chain.is_ready, max(0.0, until - time.monotonic()))
+            if not self.chain.is_ready:
+                return False
             marks = [(link, link.log.end) for link in self.chain.links]
             for lane in self.lanes:
                 lane.flush()
@@ -207,6 +211,7 @@ class Delivery:
         with self._ledger.lock:
             ended += [one for lane in self.lanes for one in lane.abandon(self.chain.links)]
             ended += self._drop_queue()
+            self._count_damage()
             links, self.chain.links = self.chain.links, () if self._is_leaving else self.chain.links
             ended += [(one, Status.SPOOLED) for link in links for one in link.receipts.values()]
             self._is_over = True
@@ -301,7 +306,15 @@ class Delivery:
             self._large = max(0, self._large - sum(size for size in sizes if size > self.largest))
         for lane in self.lanes:
             lane.notice()
+        self._measure_room()
+
+    def _measure_room(self) -> None:
+        """Look how full it is; where room is scarce, who is far behind the others gives up its oldest events; lock held."""
+        self._disk_fill = self.spooler.fill(self.chain.links) if self.spooler else 0.0
         self._set_limit()
+        if len(self.lanes) > 1 and max(self._disk_fill, self._fill()) > laggards.FROM:
+            for lane, link, number in laggards.given_up(self.lanes, self.chain.links):
+                lane.give_up(link, number)
 
     def _tick(self) -> None:
         """Do what is to be done from time to time, on the writer's thread."""
@@ -310,23 +323,33 @@ class Delivery:
             return
         self._next_look = now + spooling.LOOK_SECONDS
         self._adopt(now)
+        if self.spooler is not None:
+            self.spooler.measure(self.chain.links, now)
         for link in self.chain.links:
             link.log.release()
         is_mended = False
         with self._ledger.lock:
             if self._closed:
                 return
+            self._count_damage()
             self.chain.drop_settled()
             if self.chain.problem is not None and now >= self._next_reopening:
                 self._next_reopening = now + spooling.REOPEN_SECONDS
                 is_mended = self.chain.reopen()
-            self._disk_fill = self.spooler.fill(self.chain.links) if self.spooler else 0.0
-            self._set_limit()
+            self._measure_room()
         if is_mended:  # said without the lock: a log handler may wait for who waits for it
             _LOGGER.warning("the spool can be written again; events go to disk from now on")
         if self.on_minute is not None and now >= self._next_minute:
             self._next_minute = now + MINUTE_SECONDS
             self.on_minute()
+
+    def _count_damage(self) -> None:
+        """Count as dropped what the disk lost; lock held."""
+        for link in self.chain.links:
+            if lost := link.damaged:
+                link.outstanding.clear()
+                self._ledger.move(lost, link.status, Status.DROPPED)
+                self._notices.warn("damage", f"{lost.total()} events in the spool are lost: the disk damaged them")
 
     def _adopt(self, now: float) -> None:
         """Take over what dead processes left; lanes wait for the first time, so that it goes before what is new."""
@@ -334,7 +357,7 @@ class Delivery:
         if self.spooler is not None and now >= self._next_adoption:
             self._next_adoption = now + spooling.ADOPTION_SECONDS
             try:
-                found = self.spooler.adopt()
+                found = self.spooler.adopt(sum(link.entered is not None for link in self.chain.links))
             except OSError as error:
                 self._notices.warn("adoption", f"what earlier processes left cannot be read: {error.strerror}")
         with self._ledger.lock:
@@ -345,6 +368,7 @@ class Delivery:
             self.chain.insert(found)
             if found or not self.chain.is_ready:
                 self.chain.is_ready = True
+                self._ledger.changed.notify_all()
                 for lane in self.lanes:
                     lane.wake()
         for log, _ in late:

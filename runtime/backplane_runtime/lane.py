@@ -49,6 +49,9 @@ class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     interval: float
 
 
+GIVEN_UP = Rejected("it is far behind the others of the composite, and what waits for it took their room")
+
+
 class Lane:
     """See the module. Methods that say so are called with the ledger's lock held."""
 
@@ -72,7 +75,13 @@ class Lane:
         self._flush_links: tuple[Link, ...] = ()
         self._closing = self._abandoned = self._running = False
         self._close_by = 0.0
+        self._too_old_before: tuple[Link, int] | None = None
         self._thread: native.Thread | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name of the backplane."""
+        return self.options.name
 
     @property
     def is_started(self) -> bool:
@@ -93,7 +102,7 @@ class Lane:
     def start(self) -> None:
         """Start the thread unless there is one; lock held."""
         if self._thread is None:
-            thread = native.thread(self._run, f"backplane-{self.options.name}")
+            thread = native.thread(self._run, f"backplane-{self.name}")
             thread.start()
             self._thread = thread
 
@@ -120,12 +129,12 @@ class Lane:
 
     def has_passed(self, link: Link, number: int) -> bool:
         """Say whether every event of *link* before *number* is settled; lock held."""
-        reader = link.readers.get(self.options.name)
+        reader = link.readers.get(self.name)
         return reader is None or reader.position >= number or self._gave_up(link)
 
     def has_settled(self, link: Link, held: Held) -> bool:
         """Say whether this lane has nothing to do with *held* any more; lock held."""
-        reader = link.readers.get(self.options.name)
+        reader = link.readers.get(self.name)
         if reader is None or held.record.event_type not in self.options.events or held.number < reader.position:
             return True
         in_hand = link is self._link and held.number < self._hand_end
@@ -133,6 +142,11 @@ class Lane:
 
     def wake(self) -> None:
         """Have the thread look at the chain again; lock held."""
+        self._wake.notify()
+
+    def give_up(self, link: Link, before: int) -> None:
+        """Have the thread drop the events of *link* before that number: others need the room; lock held."""
+        self._too_old_before = (link, before)
         self._wake.notify()
 
     def close(self, close_by: float) -> None:
@@ -151,7 +165,7 @@ class Lane:
         self._abandoned = True
         ended: list[Ended] = []
         for link in links:
-            reader = link.readers.get(self.options.name)
+            reader = link.readers.get(self.name)
             if link.is_durable or reader is None:
                 continue
             left = list(self._hand) if link is self._link else []
@@ -210,7 +224,7 @@ class Lane:
             return None
 
     def _next_link(self) -> Link | None:
-        name = self.options.name
+        name = self.name
         for link in self.chain.links if self.chain and self.chain.is_ready else ():
             reader = link.readers.get(name)
             if reader is not None and reader.position < link.log.end:
@@ -219,18 +233,18 @@ class Lane:
 
     def _waiting(self) -> int:
         link = self._next_link()
-        return link.log.end - link.readers[self.options.name].position if link else 0
+        return link.log.end - link.readers[self.name].position if link else 0
 
     def _is_due(self, link: Link) -> bool:
         if self._closing or link.is_sealed or self._is_flushing(link):
             return True
-        waiting = link.log.end - link.readers[self.options.name].position
+        waiting = link.log.end - link.readers[self.name].position
         return waiting >= self.options.batch_size or (self._since > 0 and self._patience() <= 0)
 
     def _is_flushing(self, link: Link) -> bool:
         if link not in self._flush_links:
             return False
-        return link.readers[self.options.name].position < self._flush_ends[self._flush_links.index(link)]
+        return link.readers[self.name].position < self._flush_ends[self._flush_links.index(link)]
 
     def _patience(self) -> float:
         # Bounded also when nothing waits: a wait without end cannot be interrupted on some platforms.
@@ -238,7 +252,7 @@ class Lane:
 
     def _read(self, link: Link) -> None:
         """Take the next batch of *link* into the hand."""
-        reader, end = link.readers[self.options.name], link.log.end
+        reader, end = link.readers[self.name], link.log.end
         lines = reader.read(self.options.batch_size, BATCH_BYTES)
         hand = self._held(link, lines)
         with self._ledger.lock:
@@ -257,7 +271,7 @@ class Lane:
         """Take the next batch beside what is not taken: whether that is to blame shows when something else is taken."""
         if len(self._hand) > self.options.batch_size or self._closing:
             return
-        lines = link.readers[self.options.name].read(self.options.batch_size, BATCH_BYTES)
+        lines = link.readers[self.name].read(self.options.batch_size, BATCH_BYTES)
         if not lines:
             return
         more = self._held(link, lines)
@@ -273,7 +287,7 @@ class Lane:
 
     def _disk_failed(self, error: OSError) -> None:
         reason = error.strerror or type(error).__name__
-        self._notices.warn("lane's disk", f"backplane `{self.options.name}` waits for the spool: {reason}", error)
+        self._notices.warn("lane's disk", f"backplane `{self.name}` waits for the spool: {reason}", error)
         with self._wake:
             if self._closing:
                 self._wake.wait(RETRY_BASE_SECONDS)
@@ -288,7 +302,7 @@ class Lane:
                 held = Held(number, record_of(line))
             except (msgspec.MsgspecError, KeyError) as error:
                 reason = f"is no event that this version knows: {error}"
-                link.readers[self.options.name].set_aside(number, line, reason)
+                link.readers[self.name].set_aside(number, line, reason)
                 self._notices.warn("unreadable", f"an event in the spool {reason}; it was set aside")
                 continue
             if held.record.event_type in self.options.events:
@@ -300,6 +314,7 @@ class Lane:
         new = Counter(held.key for held in hand if held.number >= (link.entered or 0))
         if new:
             self._ledger.enter(new, link.status, recovered=True)
+            link.outstanding.update(new)
             link.entered = hand[-1].number + 1
             for lane in (self, *self.others):
                 if lane.options.name in link.readers:
@@ -309,21 +324,33 @@ class Lane:
         """Send what is in the hand until all of it is settled or abandoned, and let the cursor pass it."""
         failures = 0
         while self._hand:
-            if self._settle(link, self.attempts.send(self._hand)):
+            if self._settle(link, self._too_old(link) or self.attempts.send(self._hand)):
                 failures = 0
+                self._advance(link)
             elif not self._pause(failures):
                 return
             else:
                 failures += 1
                 self._read_more(link)
+        self._advance(link)
+
+    def _advance(self, link: Link) -> None:
+        """Let the cursor pass what is settled, up to the first event that is not."""
         with self._ledger.lock:
             if self._abandoned:
                 return
-        link.readers[self.options.name].settle(self._hand_end)
+            before = min(self._numbers, default=self._hand_end)
+        link.readers[self.name].settle(before)
         if not link.is_durable:
             link.log.release()  # now: it is memory that others wait for
         with self._ledger.lock:
             self._ledger.changed.notify_all()
+
+    def _too_old(self, link: Link) -> list[Final]:
+        """Return what of the hand is to be given up, with that verdict."""
+        if self._too_old_before is None or self._too_old_before[0] is not link:
+            return []
+        return [(held, GIVEN_UP) for held in self._hand if held.number < self._too_old_before[1]]
 
     def _settle(self, link: Link, final: Sequence[Final]) -> bool:
         """Settle what has a final verdict; say whether anything had."""
@@ -346,13 +373,17 @@ class Lane:
             return [self._finish(link, held, verdict) for held, verdict in final]
         # Nothing but acknowledged events that are nobody else's: by far the most frequent case, at a third of the cost.
         self._counts["acknowledged"] += len(final)
-        self._ledger.move(Counter(held.key for held, _ in final), link.status, Status.ACKNOWLEDGED)
+        numbers = Counter(held.key for held, _ in final)
+        self._ledger.move(numbers, link.status, Status.ACKNOWLEDGED)
+        link.outstanding.subtract(numbers)
         return []
 
     def _set_aside(self, link: Link, held: Held, verdict: Rejected) -> bool:
         """Keep what cannot be delivered, and say whether it is kept: where it is not, it is tried again."""
+        if verdict is GIVEN_UP:
+            return True  # there is no room to keep it
         try:
-            link.readers[self.options.name].set_aside(held.number, held.record.envelope, verdict.reason)
+            link.readers[self.name].set_aside(held.number, held.record.envelope, verdict.reason)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             self._notices.warn("set aside", f"an event cannot be set aside, and is tried again: {reason}", error)
@@ -362,10 +393,12 @@ class Lane:
     def _tell(self, link: Link, final: Sequence[Final]) -> None:
         kept = "set aside" if link.is_durable else "dropped"
         for _, verdict in final:
-            if isinstance(verdict, Rejected):
+            if verdict is GIVEN_UP:
+                self._notices.warn(f"{self.name} lags", f"backplane `{self.name}` lost an event: {GIVEN_UP.reason}")
+            elif isinstance(verdict, Rejected):
                 self._notices.warn(
-                    f"rejected by {self.options.name}",
-                    f"backplane `{self.options.name}` rejected an event, which was {kept}: {verdict.reason}",
+                    f"rejected by {self.name}",
+                    f"backplane `{self.name}` rejected an event, which was {kept}: {verdict.reason}",
                 )
         if any(isinstance(verdict, Verdict) for _, verdict in final):
             self.last_acknowledged = timestamps.now()
@@ -375,7 +408,7 @@ class Lane:
         is_lost = isinstance(verdict, Rejected)
         self._counts["dropped" if is_lost else "acknowledged"] += 1
         self._counts["duplicates"] += verdict is Verdict.DUPLICATE
-        self._counts["set_aside"] += is_lost and link.is_durable
+        self._counts["set_aside"] += is_lost and link.is_durable and verdict is not GIVEN_UP
         if not all(lane.has_settled(link, held) for lane in self.others):
             if is_lost:
                 link.given_up.add(held.number)
@@ -384,7 +417,11 @@ class Lane:
         link.given_up.discard(held.number)
         status = Status.DROPPED if is_lost else Status.ACKNOWLEDGED
         self._ledger.move({held.key: 1}, link.status, status)
+        link.outstanding[held.key] -= 1
         return link.receipts.pop(held.number, None), status
+
+    def _has_too_old(self) -> bool:
+        return bool(self._link is not None and self._too_old(self._link))
 
     def _pause(self, failures: int) -> bool:
         """Wait before the next attempt: exponential back-off with full jitter; say no when the hand was abandoned."""
@@ -396,5 +433,5 @@ class Lane:
             if self._closing:
                 self._wake.wait(min(delay, RETRY_BASE_SECONDS))
             else:
-                self._wake.wait_for(lambda: self._closing, delay)
+                self._wake.wait_for(lambda: self._closing or self._has_too_old(), delay)
             return not self._abandoned

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,9 @@ from backplane_runtime.spool import Destination, SpoolLog, SpoolOptions, Strande
 LOOK_SECONDS = 0.1  # between looks at what can be freed
 REOPEN_SECONDS = 1.0  # between attempts to use a disk that failed
 ADOPTION_SECONDS = 30.0  # between looks at what dead processes left
+SEGMENT_BYTES = 8 << 20
+SEGMENTS = 16  # at least, in a full spool: room is freed by whole ones
+MAX_ADOPTED = 128  # logs at a time: each holds files open
 USAGE_SECONDS = 2.0  # between measurements of the whole folder
 
 _LOGGER = logging.getLogger("backplane")
@@ -51,31 +53,40 @@ class Spooler:
         Raises:
             OSError: if there can be none.
         """
-        return SpoolLog.create(self.root, SpoolOptions(destinations=self._destinations))
+        size = min(SEGMENT_BYTES, self._max_bytes // SEGMENTS)
+        return SpoolLog.create(self.root, SpoolOptions(destinations=self._destinations, segment_bytes=size))
 
-    def adopt(self) -> list[tuple[Log, tuple[str, ...]]]:
+    def adopt(self, held: int) -> list[tuple[Log, tuple[str, ...]]]:
         """Return the logs that dead processes left, oldest first, each with the destinations that it still owes.
+
+        *held* is how many of them this data plane has already; there is a bound.
 
         Raises:
             OSError: if the folder cannot be read.
         """
-        if not self.root.exists():
+        at_most = MAX_ADOPTED - held
+        if at_most <= 0 or not self.root.exists():
             return []
-        found = [(log, tuple(one.name for one in self._owed(log))) for log in adopt(self.root, self._destinations)]
+        found = [
+            (log, tuple(one.name for one in self._owed(log)))
+            for log in adopt(self.root, self._destinations, at_most=at_most)
+        ]
         for left in stranded(self.root, self._destinations):
             if left.folder not in self._said_stranded:
                 self._said_stranded.add(left.folder)
                 self._say_stranded(left)
         return list(found)
 
-    def fill(self, links: Sequence[Link]) -> float:
-        """Return how much of the quota is taken, from 0 to 1 and beyond."""
-        own = sum(link.log.held_bytes for link in links if link.is_durable)
-        now = time.monotonic()
+    def measure(self, links: Sequence[Link], now: float) -> None:
+        """Measure from time to time what is under the root, where other processes write too."""
         if now >= self._next_usage:
             self._next_usage = now + USAGE_SECONDS
+            own = _held(links)
             self._used, self._own = usage(self.root), own
-        return (self._used + own - self._own) / self._max_bytes
+
+    def fill(self, links: Sequence[Link]) -> float:
+        """Return how much of the quota is taken, from 0 to 1 and beyond; looks at no disk."""
+        return (self._used + _held(links) - self._own) / self._max_bytes
 
     def _say_stranded(self, left: Stranded) -> None:
         whom = f"`{left.destination.name}` ({left.destination.type})" if left.destination else "nobody knows whom"
@@ -92,3 +103,7 @@ class Spooler:
     def _owed(self, log: SpoolLog) -> Sequence[Destination]:
         theirs = {(one.name, one.type, one.target) for one in log.destinations}
         return [one for one in self._destinations if (one.name, one.type, one.target) in theirs]
+
+
+def _held(links: Sequence[Link]) -> int:
+    return sum(link.log.held_bytes for link in links if link.is_durable)

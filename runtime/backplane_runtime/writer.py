@@ -258,6 +258,8 @@ class Writer:
 
     def _enter(self, batch: _Batch) -> None:
         link = batch.link or self._chain.last  # another thread may have found the disk well again meanwhile
+        if not self._ledger.has_entered(batch.number):
+            link.outstanding.update(batch.numbers)
         for number, one in enumerate(batch.drafts, batch.first):
             if one.receipt is not None:
                 link.receipts[number] = one.receipt

@@ -43,7 +43,7 @@ def die(log: SpoolLog) -> None:
     log.forget()
 
 
-@pytest.mark.parametrize("name", ["ls", "cat", "verify", "export"])
+@pytest.mark.parametrize("name", ["ls", "cat", "verify", "export", "replay"])
 def test_each_command_has_help_with_an_example(backplane: Backplane, name: str) -> None:
     """One can copy the example."""
     ran = backplane("spool", name, "--help")

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,81 +25,21 @@ from backplane_runtime import (
     Status,
     delivery,
 )
-from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict
-from backplane_runtime.backplanes.registry import Registration, register_backplane
 from backplane_runtime.config import BackplaneEntry, FrozenConfig, canonical_bytes, digest_of, to_bytes
-from backplane_runtime.envelope import Record
 from backplane_runtime.events import Event, EventType
 from backplane_runtime.ledger import LedgerView
-from backplane_runtime.settings import Composite, InMemory, Member, Plane, Settings
+from backplane_runtime.settings import Composite, InMemory, Member, Plane, Spool
 from backplane_runtime.testing import capture_events
+from tests.runtime.scripted import Scripted, ScriptedBackplane, scripted, wait_until
 
 pytestmark = pytest.mark.runtime_only
 
 QUICK = Plane(flush_interval_ms=10, close_timeout_ms=300, durability="memory")
 
 
-class Scripted(Settings, frozen=True, kw_only=True):
-    """Settings of a backplane that tests tell what to do."""
-
-    key: str
-
-
-class ScriptedBackplane:
-    """Fails while `is_down`; rejects experiments named `poison`; hangs while `gate` is closed."""
-
-    by_key: dict[str, "ScriptedBackplane"] = {}  # noqa: RUF012 - tests find theirs here
-
-    def __init__(self, settings: Scripted) -> None:
-        self.is_down = False
-        self.gate = threading.Event()
-        self.gate.set()
-        self.batches: list[list[Record]] = []
-        self.slow: list[str] = []  # experiments answered with `RETRY`, once each
-        self.by_key[settings.key] = self
-
-    def start(self) -> None:
-        self._check()
-
-    def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
-        self._check()
-        self.gate.wait()
-        self.batches.append(list(batch))
-        return [self._verdict(one.experiment) for one in batch]
-
-    def _verdict(self, experiment: str) -> Verdict | Rejected:
-        if experiment in self.slow:
-            self.slow.remove(experiment)
-            return Verdict.RETRY
-        return Rejected("poison") if experiment == "poison" else Verdict.ACKNOWLEDGED
-
-    def health(self, timeout: float) -> BackplaneHealth:  # noqa: ARG002
-        self.gate.wait()
-        return BackplaneHealth(healthy=not self.is_down, message="down" if self.is_down else "up")
-
-    def close(self, timeout: float) -> None:  # noqa: ARG002
-        self.batches.append([])
-
-    def _check(self) -> None:
-        if self.is_down:
-            raise UnavailableError("nobody is there")
-
-    @property
-    def names(self) -> list[str]:
-        return [record.experiment for batch in self.batches for record in batch]
-
-
-register_backplane("scripted", Registration(make=ScriptedBackplane, settings_type=Scripted))
-
-
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.node.nodeid)
-
-
-def scripted(name: str, plane: Plane = QUICK) -> tuple[DataPlane, ScriptedBackplane]:
-    data_plane = DataPlane(Scripted(key=name), plane=plane)
-    return data_plane, ScriptedBackplane.by_key[name]
 
 
 def outcome(experiment: str = "e") -> Outcome:
@@ -235,7 +174,7 @@ def test_publish_after_close(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_partial_batch_goes_after_the_interval(name: str) -> None:
     """Without a flush."""
-    plane, backplane = scripted(name)
+    plane, backplane = scripted(name, QUICK)
     plane.publish(outcome("one"))
     deadline = time.monotonic() + 5
     while not backplane.names and time.monotonic() < deadline:
@@ -258,7 +197,7 @@ def test_batches_are_bounded_and_in_order(name: str) -> None:
 
 def test_a_dead_backplane_is_retried_and_nothing_is_lost(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """Once, in order, when it is back; health says why it waits."""
-    plane, backplane = scripted(name)
+    plane, backplane = scripted(name, QUICK)
     backplane.is_down = True
     for one in "abc":
         plane.publish(outcome(one))
@@ -333,7 +272,7 @@ def test_block_waits_for_room_until_its_deadline(name: str, monkeypatch: pytest.
 
 def test_poison_is_dropped_with_its_reason(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """And does not hold up what comes after it."""
-    plane, _ = scripted(name)
+    plane, _ = scripted(name, QUICK)
     for one in ("a", "poison", "b"):
         plane.publish(outcome(one))
     assert plane.flush()
@@ -373,7 +312,7 @@ def test_a_dead_member_does_not_hold_up_the_others(name: str) -> None:
 
 def test_close_waits_no_longer_than_its_time_and_counts_the_loss(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """A hanging server cannot keep a process."""
-    plane, backplane = scripted(name)
+    plane, backplane = scripted(name, QUICK)
     plane.publish(outcome("in hand"))
     backplane.gate.clear()
     for _ in range(4):
@@ -394,7 +333,7 @@ def test_close_waits_no_longer_than_its_time_and_counts_the_loss(name: str, capl
 
 def test_health_answers_within_its_time(name: str) -> None:
     """Also when a backplane does not."""
-    plane, backplane = scripted(name)
+    plane, backplane = scripted(name, QUICK)
     backplane.gate.clear()
     started = time.monotonic()
     health = plane.health(timeout=0.2)
@@ -405,7 +344,7 @@ def test_health_answers_within_its_time(name: str) -> None:
 
 def test_async_twins_do_not_block_the_loop(name: str) -> None:
     """While `aflush` waits, the loop runs."""
-    plane, backplane = scripted(name)
+    plane, backplane = scripted(name, QUICK)
     backplane.gate.clear()
 
     async def main() -> tuple[bool, bool]:
@@ -455,7 +394,7 @@ def test_the_law_holds_at_every_moment(name: str, durability: Any) -> None:
     for thread in publishers:
         thread.join()
     backplane.is_down = False
-    data_plane.flush(10)
+    data_plane.flush(60)
     data_plane.close()
     stop.set()
     watcher.join()
@@ -584,3 +523,37 @@ del plane
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert len(done.stdout.splitlines()) == 1000
     assert not done.stderr
+
+
+@pytest.mark.parametrize("durability", ["memory", "process"])
+def test_a_dead_member_takes_no_room_from_the_others(name: str, durability: Any, tmp_path: Path) -> None:
+    """Where the room is full, the one that is far behind loses its oldest events, and the others none."""
+    members = [Member(name=key, settings=Scripted(key=name + key)) for key in ("well", "dead")]
+    room = Plane(
+        flush_interval_ms=10,
+        close_timeout_ms=300,
+        durability=durability,
+        max_queue_size=400,
+        batch_size=50,
+        spool=Spool(directory=str(tmp_path), max_bytes=1 << 20),
+    )
+    plane = DataPlane(Composite(members), plane=room)
+    well, dead = (ScriptedBackplane.by_key[name + key] for key in ("well", "dead"))
+    dead.is_down = True
+    wide = {"text": "x" * 2000}
+    for number in range(3000):
+        status = plane.outcome(f"e{number}", subject=f"s{number}", metric="m", attributes=wide)
+        assert status is Status.QUEUED, number
+        if number % 50 == 49:
+            assert wait_until(lambda: len(well.names) > number)  # noqa: B023 - called at once
+            time.sleep(0.1)  # room is freed by and by
+    assert len(well.names) == 3000
+    assert wait_until(lambda: plane.ledger().by_backplane["dead"].dropped > 100)
+    dead.is_down = False
+    assert plane.flush(30)
+    view = plane.ledger()
+    assert view.by_backplane["well"].dropped == 0
+    assert view.by_backplane["dead"].acknowledged == len(dead.names) > 0
+    assert dead.names[-1] == "e2999"
+    assert law_holds(view)
+    plane.close()

@@ -203,3 +203,43 @@ def test_children_of_multiprocessing_send_what_they_have(tmp_path: Path) -> None
         payloads = connection.execute("SELECT PayloadJson FROM ExperimentEvents").fetchall()
     names = Counter(json.loads(payload)["experimentName"] for (payload,) in payloads)
     assert names == {"parent": 1, "inherited": 1, "own": 3}
+
+
+@pytest.mark.runtime_only
+def test_an_sqlite_file_that_the_parent_closes_while_a_child_writes_to_it(tmp_path: Path) -> None:
+    """What the child was told is stored is stored: its connection has locks of its own.
+
+    SQLite keeps its locks by file and process. In a child that inherits an open connection it takes the parent's for its own,
+    and the parent, which sees none of the child's, removes the log that the child writes to (sqlite.org/howtocorrupt.html,
+    2.6).
+    """
+    path = tmp_path / "events.db"
+    plane = DataPlane(Sqlite(path=str(path)), plane=SLOW)
+    plane.outcome("parent", subject="s", metric="m")
+    assert plane.flush(30)
+    begun, begin = os.pipe()
+    closed, close = os.pipe()
+
+    def work() -> None:
+        plane.outcome("child", subject="s", metric="m")
+        assert plane.flush(30)
+        os.write(begin, b"!")
+        os.read(closed, 1)
+        plane.outcome("child", subject="s", metric="m")
+        assert plane.flush(30)
+        assert plane.ledger().total.acknowledged == 2
+
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    os.read(begun, 1)
+    plane.close()
+    os.write(close, b"!")
+    assert wait_for(child) == 0
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM ExperimentEvents").fetchone() == (3,)

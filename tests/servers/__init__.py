@@ -5,14 +5,16 @@ ports under a guard that ends it when its owner dies, even by SIGKILL; what a ki
 """
 
 from tests.servers.errors import ServerFailedError, ServerUnavailableError
-from tests.servers.kafka import KafkaCluster, running_kafka
+from tests.servers.kafka import KafkaCluster, SecureKafka, running_kafka, running_secure_kafka
 from tests.servers.postgresql import PostgreSQLServer, running_postgresql
 
 __all__ = [
     "KafkaCluster",
     "PostgreSQLServer",
+    "SecureKafka",
     "ServerFailedError",
     "ServerUnavailableError",
     "running_kafka",
     "running_postgresql",
+    "running_secure_kafka",
 ]

@@ -15,6 +15,7 @@ from tests.servers import requirements
 from tests.servers.kafka_jars import chosen_version, kafka_libs, major
 from tests.servers.kafka_node import Installation, Node, finish
 from tests.servers.kafka_protocol import Broker, listed_brokers, listed_topics
+from tests.servers.kafka_security import LISTENERS, KafkaSecurity, make_security
 from tests.servers.kafka_tools import write_tools
 from tests.servers.ports import with_free_ports
 from tests.servers.process import GuardedServer
@@ -55,6 +56,11 @@ class KafkaCluster:
     def pid(self, broker: int) -> int:
         """Return the process id of a broker's JVM, for tests that pause or kill it themselves."""
         return self._servers[broker].pid
+
+    def segment(self, broker: int, topic: str) -> Path:
+        """Return the file in which a broker keeps the first records of partition 0 of *topic*."""
+        data = self.installation.directory / self._node(broker).name / "data"
+        return data / f"{topic}-0" / f"{0:020}.log"
 
     def listed_by(self, port: int) -> tuple[Broker, ...]:
         """Return the brokers that the one on this port knows; empty when it is not one of this cluster."""
@@ -114,6 +120,14 @@ class KafkaCluster:
             server.wait_until(partial(self._lists, self._node(broker).port, wanted))
 
 
+@dataclass(frozen=True)
+class SecureKafka:
+    """One broker with a plain listener, which is the cluster's `bootstrap`, and those of `security` beside it."""
+
+    cluster: KafkaCluster
+    security: KafkaSecurity
+
+
 @contextmanager
 def running_kafka(brokers: Literal[1, 3] = 1) -> Iterator[KafkaCluster]:
     """Yield a running cluster of the version in `BACKPLANE_TEST_KAFKA_VERSION`; end it and remove its data afterwards.
@@ -122,11 +136,7 @@ def running_kafka(brokers: Literal[1, 3] = 1) -> Iterator[KafkaCluster]:
         ServerUnavailableError: Java or Maven is missing, or Kafka could not be fetched.
         ServerFailedError: Kafka does not start.
     """
-    version = chosen_version()
-    java = requirements.java(at_least=JAVA_FOR_KAFKA_4 if major(version) >= 4 else JAVA_FOR_KAFKA_3)
-    libs = kafka_libs(version)
-    with run_directory() as directory:
-        installation = Installation(java, libs, version, directory, _new_cluster_id())
+    with _installation() as installation:
         cluster = with_free_ports(2 * brokers, lambda ports: _start(installation, ports))
         try:
             yield cluster
@@ -134,10 +144,38 @@ def running_kafka(brokers: Literal[1, 3] = 1) -> Iterator[KafkaCluster]:
             cluster.stop()
 
 
+@contextmanager
+def running_secure_kafka() -> Iterator[SecureKafka]:
+    """Yield one running broker behind TLS and SASL; as `running_kafka`, and it needs OpenSSL."""
+    with _installation() as installation:
+        secure = with_free_ports(2 + len(LISTENERS), lambda ports: _start_secured(installation, ports))
+        try:
+            yield secure
+        finally:
+            secure.cluster.stop()
+
+
+@contextmanager
+def _installation() -> Iterator[Installation]:
+    version = chosen_version()
+    java = requirements.java(at_least=JAVA_FOR_KAFKA_4 if major(version) >= 4 else JAVA_FOR_KAFKA_3)
+    libs = kafka_libs(version)
+    with run_directory() as directory:
+        yield Installation(java, libs, version, directory, _new_cluster_id())
+
+
+def _start_secured(installation: Installation, ports: list[int]) -> SecureKafka:
+    security = make_security(installation.directory / "security", ports[2:])
+    return SecureKafka(_started(KafkaCluster(installation, (Node(1, ports[0], ports[1], security),))), security)
+
+
 def _start(installation: Installation, ports: list[int]) -> KafkaCluster:
     pairs = zip(ports[::2], ports[1::2], strict=True)
     nodes = tuple(Node(number, port, controller) for number, (port, controller) in enumerate(pairs, start=1))
-    cluster = KafkaCluster(installation, nodes)
+    return _started(KafkaCluster(installation, nodes))
+
+
+def _started(cluster: KafkaCluster) -> KafkaCluster:
     try:
         cluster.start()
     except BaseException:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.servers.errors import ServerFailedError
 from tests.servers.guard import Launch
 from tests.servers.kafka_jars import major
+from tests.servers.kafka_security import KafkaSecurity
 
 FORMAT_SECONDS = 120
 HEAP = "-Xmx384m"
@@ -49,6 +50,8 @@ class Node:
     id: int
     port: int
     controller_port: int
+    security: KafkaSecurity | None = None
+    """Its listeners with TLS and SASL, beside the plain one."""
 
     @property
     def name(self) -> str:
@@ -60,6 +63,8 @@ class Node:
         shutil.rmtree(self._data(installation), ignore_errors=True)
         self._temporary(installation).mkdir(parents=True, exist_ok=True)
         settings = _settings(self, nodes) | {"log.dirs": str(self._data(installation))}
+        if self.security is not None:
+            settings = _secured(settings, self.security)
         text = "".join(f"{key}={value}\n" for key, value in settings.items())
         self._properties(installation).write_text(text, encoding="utf-8")
         _logging_file(installation).write_text(
@@ -68,11 +73,13 @@ class Node:
         )
         command = [*self._java(installation), "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format"]
         command += ["-t", installation.cluster_id, "-c", str(self._properties(installation))]
+        command += [] if self.security is None else self.security.format_options()
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def launch(self, installation: Installation) -> Launch:
         """Return how to run the node."""
-        command = [*self._java(installation), "kafka.Kafka", str(self._properties(installation))]
+        java = [*self._java(installation), *([] if self.security is None else self.security.jvm_options())]
+        command = [*java, "kafka.Kafka", str(self._properties(installation))]
         return Launch(command=command, directory=str(installation.directory), name=self.name)
 
     def _java(self, installation: Installation) -> list[str]:
@@ -134,3 +141,13 @@ def _settings(node: Node, nodes: tuple[Node, ...]) -> dict[str, str]:
         "broker.heartbeat.interval.ms": "1000",
         "broker.session.timeout.ms": "5000",
     }
+
+
+def _secured(settings: dict[str, str], security: KafkaSecurity) -> dict[str, str]:
+    more = {
+        "listeners": security.listeners(),
+        "advertised.listeners": security.listeners(),
+        "listener.security.protocol.map": security.protocols(),
+    }
+    joined = {name: ",".join([settings[name], *parts]) for name, parts in more.items()}
+    return settings | joined | security.settings()

@@ -1,13 +1,16 @@
-"""Just enough of Kafka's protocol to ask one broker which brokers and topics it knows; a client asks whom it likes.
+"""Just enough of Kafka's protocol for what no client does.
 
+To ask one certain broker which brokers and topics it knows, and to write under the number of another producer.
 Metadata, request and response version 2: https://kafka.apache.org/protocol#The_Messages_Metadata
+Produce, request and response version 3: https://kafka.apache.org/protocol#The_Messages_Produce
 """
 
 import socket
 import struct
 from dataclasses import dataclass
 
-METADATA, VERSION = 3, 2
+PRODUCE, METADATA = (0, 3), (3, 2)
+ALL_REPLICAS, PRODUCE_MILLISECONDS = -1, 10_000
 SECONDS = 2.0
 NO_CONTROLLER = -1
 NO_TOPICS, ALL_TOPICS = 0, -1  # the length of the list of those that are asked for
@@ -41,12 +44,27 @@ def listed_topics(port: int) -> frozenset[str]:
     return frozenset(_topic(reader) for _ in range(reader.take("i")))
 
 
+def produce_batch(port: int, topic: str, batch: bytes) -> int:
+    """Write a record batch, as it is, to partition 0 of *topic*; return the broker's error code, 0 for none."""
+    name = topic.encode()
+    head = struct.pack(">hhi", -1, ALL_REPLICAS, PRODUCE_MILLISECONDS)  # no transaction
+    body = head + struct.pack(f">ih{len(name)}siii", 1, len(name), name, 1, 0, len(batch)) + batch
+    reader = _Reader(_call(port, PRODUCE, body))
+    reader.take("ii")  # the correlation id, and how many topics
+    reader.text()
+    return reader.take("iih")  # how many partitions, which, and its error
+
+
 def _ask(port: int, topics: int) -> bytes:
+    return _call(port, METADATA, struct.pack(">i", topics))  # the length of a list that is empty, or null
+
+
+def _call(port: int, call: tuple[int, int], body: bytes) -> bytes:
     client = b"servers"
-    # Header: API, version, correlation id, client id. Body: the length of a list that is empty, or null.
-    body = struct.pack(f">hhih{len(client)}si", METADATA, VERSION, 1, len(client), client, topics)
+    # Header: API, version, correlation id, client id.
+    request = struct.pack(f">hhih{len(client)}s", *call, 1, len(client), client) + body
     with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
-        connection.sendall(struct.pack(">i", len(body)) + body)
+        connection.sendall(struct.pack(">i", len(request)) + request)
         with connection.makefile("rb") as answer:
             (size,) = struct.unpack(">i", answer.read(4))
             return answer.read(size)

@@ -37,6 +37,7 @@ class PostgreSQLServer:
     """The run's directory: `postgresql.log` is in it."""
     port: int
     password: str = field(repr=False)
+    _launch: Launch = field(repr=False)
     _server: GuardedServer = field(repr=False)
 
     @property
@@ -79,6 +80,14 @@ class PostgreSQLServer:
         if done.returncode:
             raise ServerFailedError(f"psql: {done.stderr.strip()}")
         return done.stdout.strip()
+
+    def crash(self) -> None:
+        """End the server at once, as a crash does: nobody is told good-bye, and the next start recovers."""
+        self._server.stop(signal.SIGQUIT)
+
+    def start_again(self) -> None:
+        """Start the server that has ended, on its old port with its old data; return when it answers."""
+        self._server = _running(self._launch, self.directory / NAME / f".s.PGSQL.{self.port}")
 
     def stop(self) -> None:
         """End the server, connections and all; harmless when it has ended. Its data goes with the run's directory."""
@@ -152,13 +161,18 @@ class _Cluster:
         command += [part for setting in settings for part in ("-c", setting)]
         # SIGQUIT, not SIGKILL: the server then takes its processes and its shared memory along.
         launch = Launch(command, str(self.directory), NAME, user=_unprivileged_user(), last_signal=signal.SIGQUIT)
-        server = GuardedServer(launch)
-        try:
-            server.wait_until(lambda: _answers(self.home / f".s.PGSQL.{port}"))
-        except BaseException:
-            server.stop(signal.SIGQUIT)
-            raise
-        return PostgreSQLServer(self.programs, self.directory, port, self.password, server)
+        server = _running(launch, self.home / f".s.PGSQL.{port}")
+        return PostgreSQLServer(self.programs, self.directory, port, self.password, launch, server)
+
+
+def _running(launch: Launch, own_socket: Path) -> GuardedServer:
+    server = GuardedServer(launch)
+    try:
+        server.wait_until(lambda: _answers(own_socket))
+    except BaseException:
+        server.stop(signal.SIGQUIT)
+        raise
+    return server
 
 
 def _unprivileged_user() -> str | None:

@@ -10,6 +10,7 @@ from tests.servers.errors import ServerUnavailableError
 
 INSTALL_JAVA = "Debian, Ubuntu: apt-get install default-jre-headless; macOS: brew install openjdk@17"
 INSTALL_MAVEN = "Debian, Ubuntu: apt-get install maven; macOS: brew install maven"
+INSTALL_OPENSSL = "Debian, Ubuntu: apt-get install openssl; macOS: brew install openssl"
 INSTALL_POSTGRESQL = "Debian, Ubuntu: apt-get install postgresql; macOS: brew install postgresql"
 POSTGRESQL_PLACES = (
     "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
@@ -45,6 +46,14 @@ def maven() -> str:
     command = shutil.which("mvn")
     if command is None:
         raise ServerUnavailableError(f"Kafka tests need Maven, once, to fetch Kafka ({INSTALL_MAVEN})")
+    return command
+
+
+def openssl() -> str:
+    """Return the OpenSSL command, which makes keys and certificates."""
+    command = shutil.which("openssl")
+    if command is None:
+        raise ServerUnavailableError(f"tests of TLS need OpenSSL ({INSTALL_OPENSSL})")
     return command
 
 

@@ -48,3 +48,20 @@ def test_a_taken_port_is_not_the_end(postgresql: PostgreSQLServer, monkeypatch: 
 def test_the_password_is_not_shown(postgresql: PostgreSQLServer) -> None:
     """A failing assertion that prints the server prints no secret."""
     assert postgresql.password not in repr(postgresql)
+
+
+def test_it_crashes_and_starts_again(postgresql: PostgreSQLServer, postgresql_url: str) -> None:
+    """On its old port, with what was on its disk, and for everybody who has the address."""
+    name = postgresql_url.rpartition("/")[2]
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS id")
+        pid = postgresql.pid
+        postgresql.crash()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    postgresql.start_again()
+    assert postgresql.pid != pid
+    with psycopg.connect(postgresql_url) as connection:
+        assert connection.execute("SELECT id FROM kept").fetchall() == [(7,)]

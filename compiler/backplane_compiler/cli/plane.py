@@ -1,4 +1,4 @@
-"""The data plane that `publish` and `health` open."""
+"""The data plane that `publish` and `health` open, and the parts of it that `spool replay` uses."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TextIO
 
 from backplane_compiler.cli.output import Failure
 from backplane_runtime import BackplaneError, ConfigError, DataPlane
+from backplane_runtime.assembly import Assembly, assemble
+from backplane_runtime.config import load_config
 
 
 class HeldNotes(logging.StreamHandler[TextIO]):
@@ -30,12 +32,30 @@ def opened(path: str, log: logging.Handler | None = None) -> DataPlane:
     Raises:
         Failure: if the config cannot be used, or a client library is missing.
     """
-    # For the backplane `logging`: here the application is us, and it takes no events where nobody listens.
-    logging.basicConfig(format="%(message)s", handlers=[log or logging.StreamHandler()])
+    _listen(log)
     try:
         return DataPlane.open(path)
     except (ConfigError, BackplaneError) as error:
         raise Failure(str(error), hint=_hint(path)) from error
+
+
+def assembled(path: str) -> Assembly:
+    """Return the parts of the data plane of the frozen config at *path*; what is logged goes to standard error.
+
+    Raises:
+        Failure: as `opened`.
+    """
+    _listen(None)
+    try:
+        return assemble(load_config(path))
+    except (ConfigError, BackplaneError) as error:
+        text = str(error)
+        raise Failure(text if path in text else f"{path}: {text}", hint=_hint(path)) from error
+
+
+def _listen(log: logging.Handler | None) -> None:
+    # For the backplane `logging`: here the application is us, and it takes no events where nobody listens.
+    logging.basicConfig(format="%(message)s", handlers=[log or logging.StreamHandler()])
 
 
 def _hint(path: str) -> str | None:

@@ -1,7 +1,8 @@
 """What a backplane is: the contract that every connector keeps and `testing.check_backplane_contract` tests.
 
 A backplane belongs to one delivery thread, which calls `start`, `send` and `close`; only `health` may come from any other
-thread, at any time, also before `start` and after `close`. Constructing one opens nothing.
+thread, at any time, also before `start` and after `close`. Constructing one opens nothing. A forked child makes one of its
+own; that it drops or closes what it inherited is of no concern to its parent (`inherited.disown_in_children`).
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Backplane(Protocol):
     def start(self) -> None:
         """Connect.
 
-        Called before the first `send`, and again after it raised; never twice after it returned.
+        Called before the first `send`, again after it raised, and after `close`; never twice after it returned.
 
         Raises:
             UnavailableError: if that is not possible now.

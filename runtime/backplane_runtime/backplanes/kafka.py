@@ -3,39 +3,68 @@
 Why not the others: `produce_batch` drops headers and `AIOProducer` refuses them (2.16.1), and headers carry the event id.
 
 librdkafka queues and retries on its own, so a record that it has, and that was not reported yet, is remembered: when it
-is handed over again after `RETRY`, it is waited for, not produced a second time. Only a fatal error (the broker no longer
-accepts this idempotent producer) ends the client; the next `send` builds a new one.
+is handed over again after `RETRY`, it is waited for, not produced a second time. What ends the client is a fatal error (the
+broker no longer accepts this idempotent producer), or that nobody lets it in; the next `send` builds a new one.
+
+Order per key, also across `RETRY`: what comes later is produced only after all that was produced before has its report
+(one *wave*, no larger than one request to a partition, at a time), and what librdkafka holds it keeps in order itself
+while `enableIdempotence` is on. A topic that takes nothing is left out for a while, and holds up no other.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 
-from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, ClusterMetadata
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved, scrubbed
+from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved
+from backplane_runtime.backplanes.inherited import disown_in_children
+from backplane_runtime.backplanes.kafka_health import Complaints, ask_cluster, missing_topics, new_client
+from backplane_runtime.backplanes.kafka_records import RoundRobin, headers, key
 from backplane_runtime.envelope import Record
 from backplane_runtime.events import EventType
 from backplane_runtime.settings import Kafka
-from backplane_runtime.settings.kafka_client import client_config, connection_config
+from backplane_runtime.settings.kafka_client import client_config
 
 WAIT_SECONDS = 2.0  # how long one `send` waits for delivery reports
-_LOGGER = logging.getLogger("backplane.kafka")
+BLOCKED_SECONDS = 2.0  # how long a topic that took nothing is not tried again
+# Below librdkafka's default `batch.size` and `message.max.bytes`, so that what one wave has for a partition is one request.
+WAVE_BYTES = 900_000
+_RECORD_BYTES = 300  # what a record takes beside its envelope, at most: headers, key, lengths
+_FIRST_LOOK, _LONGEST_LOOK = 0.005, 0.2  # seconds between two looks at what was reported
 
 # What no broker will ever take, however often it is sent.
 _POISON = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD}
 )
+_MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001 - its name
+# The topic refuses, and will go on to; the others need not wait for it.
+_OF_TOPIC = _MISSING | {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - its name; the topic was deleted, or made again with fewer partitions
+}
+
+
+class _Blocked(msgspec.Struct, frozen=True):
+    """A topic that takes nothing until somebody does something: why (`None`: it is missing), and when it is asked again."""
+
+    reason: str | None
+    until: float
 
 
 class KafkaBackplane:
-    """Produces each event to the topic of its type, keyed as `partitionBy` says."""
+    """Produces each event to the topic of its type, keyed or dealt out as `partitionBy` says.
+
+    `last_error` says why some of the latest batch was not taken, where others were.
+    """
 
     def __init__(self, settings: Kafka, events: frozenset[EventType] = frozenset(EventType)) -> None:
+        self.last_error: str | None = None
         self._settings = settings
         self._events = events
         self._producer: Producer | None = None
@@ -43,17 +72,16 @@ class KafkaBackplane:
         self._reports: dict[str, Verdict | Rejected] = {}  # of ids whose verdict was not returned yet
         self._crowded: set[str] = set()  # ids that were refused together with others
         self._single: str | None = None  # the id that was produced alone last
-        self._complaint: str | None = None  # the client's latest error that is nobody's in particular
-        self._is_fatal = False
+        self._blocked: dict[str, _Blocked] = {}
+        self._round_robin = RoundRobin() if settings.partition_by == "roundRobin" else None
+        self._complaints = Complaints(settings)
+        disown_in_children(self)
 
     def start(self) -> None:
         """Build the client; it connects by itself, and reports come with the first `send`."""
-        config = client_config(resolved(self._settings)) | _callbacks(self._complain)
-        try:
-            self._producer = Producer(config, logger=_LOGGER)
-        except KafkaException as error:
-            raise UnavailableError(f"the client refuses its settings: {self._scrubbed(error)}") from error
-        self._is_fatal = False
+        complaints = Complaints(self._settings)
+        self._producer = new_client(Producer, client_config(resolved(self._settings)), complaints)
+        self._complaints = complaints
 
     def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
         """Produce what is new in *batch*, wait for the reports, and return those that came."""
@@ -63,156 +91,183 @@ class KafkaBackplane:
         if producer is None:
             raise UnavailableError("not connected")
         deadline = time.monotonic() + WAIT_SECONDS
-        known = self._under_way | self._reports.keys() | self._crowded
-        for record in batch:
-            if record.event_id not in known:
-                self._produce(producer, record)
-        self._await_reports(producer, deadline)
-        self._produce_crowded(producer, batch, deadline)
-        verdicts = [self._reports.pop(record.event_id, Verdict.RETRY) for record in batch]
-        if self._is_fatal:
+        self._look_at_topics(producer, {self._topic(record) for record in batch}, deadline)
+        self._produce_in_waves(producer, batch, deadline)
+        found = {event_id: self._reports.pop(event_id, Verdict.RETRY) for event_id in {one.event_id for one in batch}}
+        verdicts = [found[record.event_id] for record in batch]
+        left = [record for record, verdict in zip(batch, verdicts, strict=True) if verdict is Verdict.RETRY]
+        self.last_error = self._why(left) if left else None
+        is_silent = bool(left) and len(left) == len(batch)
+        # Who is not let in is built anew as well: the password or the certificate may have been put right meanwhile.
+        if self._complaints.is_fatal or (is_silent and self._complaints.is_hopeless):
             self.close(0)
-        if all(verdict is Verdict.RETRY for verdict in verdicts):
-            raise UnavailableError(self._complaint or self._why_silent())
-        self._complaint = None  # whatever it was about, it is over
+        if is_silent:
+            raise UnavailableError(str(self.last_error))
+        self._complaints.clear()  # whatever it was about, it is over
         return verdicts
 
     def health(self, timeout: float) -> BackplaneHealth:
         """Ask the cluster for its topics with a client of its own, and compare them with those that are needed."""
-        complaints: list[str] = []
-        try:
-            config = connection_config(resolved(self._settings))
-            callbacks = _callbacks(lambda error: complaints.append(_reason(error)))
-            metadata = _metadata(AdminClient(config | callbacks, logger=_LOGGER), timeout)
-        except (KafkaException, UnavailableError) as error:
-            return BackplaneHealth(healthy=False, message=self._silence(complaints, error))
-        missing = sorted({self._settings.topic_for(kind) for kind in self._events} - metadata.topics.keys())
-        details = {"brokers": len(metadata.brokers), "clusterId": metadata.cluster_id, "missingTopics": missing}
-        if missing:
-            message = f"missing topics: {', '.join(missing)}; run `backplane apply`"
-            return BackplaneHealth(healthy=False, message=message, details=details)
-        count = len(metadata.brokers)
-        return BackplaneHealth(healthy=True, message="1 broker" if count == 1 else f"{count} brokers", details=details)
+        return ask_cluster(self._settings, {self._settings.topic_for(kind) for kind in self._events}, timeout)
 
     def close(self, timeout: float) -> None:
         """Wait at most *timeout* seconds for what is under way, then drop the client with the rest."""
-        producer, self._producer = self._producer, None
+        producer = self.disown()
         if producer is not None:
-            producer.flush(timeout)
+            with suppress(KafkaException):  # flushing a client that is lost raises why, which was said before
+                producer.flush(timeout)
             producer.purge()
-            producer.flush(0)
-        self._under_way.clear()
-        self._reports.clear()
-        self._crowded.clear()
+            with suppress(KafkaException):
+                producer.flush(0)
 
-    def _produce(self, producer: Producer, record: Record) -> None:
-        self._under_way.add(record.event_id)
+    def disown(self) -> Producer | None:
+        """Forget the client and what it has of ours."""
+        producer, self._producer = self._producer, None
+        self._under_way, self._reports, self._crowded = set(), {}, set()  # a late report of the old client finds others
+        return producer
+
+    def _topic(self, record: Record) -> str:
+        return self._settings.topic_for(record.event_type)
+
+    def _look_at_topics(self, producer: Producer, topics: Iterable[str], deadline: float) -> None:
+        """Ask again for topics that were blocked long enough, and for the partitions of those that are dealt out."""
+        for topic in topics:
+            blocked, left = self._blocked.get(topic), max(0.1, deadline - time.monotonic())
+            if blocked is not None and time.monotonic() >= blocked.until:
+                self._unblock(producer, topic, left)
+            if self._round_robin is not None and topic not in self._blocked:
+                try:
+                    if not self._round_robin.learn(producer, topic, left):
+                        self._block(topic, None)
+                except KafkaException as error:
+                    producer.poll(0)  # why, comes with this call only
+                    raise UnavailableError(self._complaints.silence(error)) from error
+
+    def _unblock(self, producer: Producer, topic: str, timeout: float) -> None:
+        try:
+            error = producer.list_topics(topic, timeout).topics[topic].error  # the client learns from the answer, too
+        except KafkaException:
+            return
+        if error is None:
+            del self._blocked[topic]
+        else:
+            self._block(topic, error)
+
+    def _block(self, topic: str, error: KafkaError | None) -> None:
+        reason = None
+        if error is not None and error.code() not in _MISSING:
+            reason = f"topic `{topic}`: {self._complaints.said(error)}"
+        self._blocked[topic] = _Blocked(reason, time.monotonic() + BLOCKED_SECONDS)
+        if self._round_robin is not None:
+            self._round_robin.forget(topic)
+
+    def _produce_in_waves(self, producer: Producer, batch: Sequence[Record], deadline: float) -> None:
+        ids = {record.event_id for record in batch}
+        known = self._under_way | self._reports.keys() | self._crowded
+        fresh = {record.event_id: record for record in batch if record.event_id not in known}.values()
+        self._crowded &= ids
+        for wave in ([], *_waves(fresh)):  # first, what is there from an earlier call
+            for record in wave:
+                if self._topic(record) not in self._blocked and not self._produce(producer, record):
+                    break
+            self._await_reports(producer, ids, deadline)
+            self._produce_crowded(producer, batch, deadline)
+            if self._crowded or not self._under_way.isdisjoint(ids) or not self._is_settled(wave):
+                return  # what comes later must not overtake
+
+    def _is_settled(self, wave: Iterable[Record]) -> bool:
+        return all(record.event_id in self._reports or self._topic(record) in self._blocked for record in wave)
+
+    def _produce(self, producer: Producer, record: Record) -> bool:
+        """Hand *record* to the client; say no if it did not take it."""
+        topic, event_id = self._topic(record), record.event_id
+        partition = -1 if self._round_robin is None else self._round_robin.next_of(topic)
+        self._under_way.add(event_id)
         try:
             producer.produce(
-                self._settings.topic_for(record.event_type),
+                topic,
                 value=record.envelope,
                 key=key(self._settings, record),
                 headers=headers(record),
-                on_delivery=lambda error, _: self._report(record.event_id, error),
+                partition=partition,
+                on_delivery=partial(self._report, self._under_way, event_id),
             )
         except BufferError:  # librdkafka's queue is full: the record stays ours
-            self._under_way.discard(record.event_id)
+            self._under_way.discard(event_id)
+            return False
         except KafkaException as error:
-            self._single = record.event_id  # nothing else was in the way
-            self._report(record.event_id, error.args[0])
+            self._under_way.discard(event_id)
+            self._fail(topic, event_id, error.args[0], is_alone=True)  # nothing else was in the way
+            return event_id in self._reports or topic in self._blocked
+        return True
 
     def _produce_crowded(self, producer: Producer, batch: Sequence[Record], deadline: float) -> None:
         # A broker refuses a whole request that is larger than the topic allows: each record in it may fit alone.
-        for record in batch:
+        for record in batch if self._crowded else ():
             if record.event_id not in self._crowded:
                 continue
-            if self._under_way or self._is_fatal or time.monotonic() >= deadline:
+            if self._under_way or self._complaints.is_fatal or time.monotonic() >= deadline:
                 return
             self._crowded.discard(record.event_id)
             self._single = record.event_id
             self._produce(producer, record)
-            self._await_reports(producer, deadline)
+            self._await_reports(producer, {record.event_id}, deadline)
 
-    def _await_reports(self, producer: Producer, deadline: float) -> None:
-        # Flushing sends at once: events have waited for company in our queue, and need not linger a second time.
-        while self._under_way and not self._is_fatal and (left := deadline - time.monotonic()) > 0:
-            producer.flush(left)
+    def _await_reports(self, producer: Producer, ids: set[str], deadline: float) -> None:
+        # Flushing sends at once: events have waited for company in our queue, and need not linger a second time. It waits
+        # for all that the client has, so in short looks: what is stuck from earlier calls must not hold up these.
+        look = _FIRST_LOOK
+        while not (self._under_way.isdisjoint(ids) or self._complaints.is_fatal):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            try:
+                producer.flush(min(look, left))
+            except KafkaException as error:  # the client is lost; what it was told before is told here
+                self._complaints.add(error.args[0])
+            look = min(2 * look, _LONGEST_LOOK)
 
-    def _report(self, event_id: str, error: KafkaError | None) -> None:
-        self._under_way.discard(event_id)
+    def _report(self, under_way: set[str], event_id: str, error: KafkaError | None, message: Message) -> None:
+        if under_way is not self._under_way:
+            return  # of a client that was given up: its records have been handed to another one
+        under_way.discard(event_id)
         if error is None:
             self._reports[event_id] = Verdict.ACKNOWLEDGED
-        elif error.code() in _POISON and event_id != self._single:
+        else:
+            self._fail(message.topic() or "", event_id, error, is_alone=event_id == self._single)
+
+    def _fail(self, topic: str, event_id: str, error: KafkaError, *, is_alone: bool) -> None:
+        if error.code() in _POISON and not is_alone:
             self._crowded.add(event_id)
         elif error.code() in _POISON:
-            self._reports[event_id] = Rejected(_reason(error))
+            self._reports[event_id] = Rejected(self._complaints.said(error))
+        elif error.code() in _OF_TOPIC:
+            self._block(topic, error)
         else:
-            self._complain(error)
+            self._complaints.add(error)
 
-    def _complain(self, error: KafkaError) -> None:
-        self._complaint = self._scrubbed(_reason(error))
-        self._is_fatal = self._is_fatal or error.fatal()
-
-    def _why_silent(self) -> str:
-        # For a topic that is not there librdkafka waits in silence, long after our patience has ended.
-        answer = self.health(WAIT_SECONDS)
-        return f"no acknowledgement within {WAIT_SECONDS:g} s" if answer.healthy else answer.message
-
-    def _silence(self, complaints: list[str], error: Exception) -> str:
-        servers = ", ".join(self._settings.brokers)
-        reasons = dict.fromkeys(complaints) or [_reason(error.args[0] if error.args else error)]
-        return self._scrubbed(f"no answer from {servers}: {'; '.join(list(reasons)[:3])}")
-
-    def _scrubbed(self, text: object) -> str:
-        try:
-            settings = resolved(self._settings)
-        except UnavailableError:
-            settings = self._settings
-        security = settings.security
-        passwords = [
-            value for name, value in settings.additional_config.items() if "password" in name or "secret" in name
-        ]
-        return scrubbed(
-            str(text), [security.password, security.key_password, security.client_secret, *map(str, passwords)]
-        )
+    def _why(self, left: Sequence[Record]) -> str:
+        topics = {self._topic(record) for record in left}
+        blocked = [self._blocked[topic] for topic in topics if topic in self._blocked]
+        missing = [topic for topic in topics if topic in self._blocked and self._blocked[topic].reason is None]
+        reasons = [missing_topics(missing)] if missing else []
+        reasons += sorted(one.reason for one in blocked if one.reason is not None)
+        if len(blocked) < len(topics):
+            servers = ", ".join(self._settings.brokers)
+            reasons.append(self._complaints.latest or f"no acknowledgement from {servers} within {WAIT_SECONDS:g} s")
+        return "; ".join(reasons)
 
 
-def key(settings: Kafka, record: Record) -> bytes | None:
-    """Return the key of *record*; none where its event has no such field, or for `roundRobin`."""
-    values = {"experimentKey": record.experiment, "subjectId": record.subject, "tenantId": record.tenant}
-    value = values.get(settings.partition_by)
-    return None if value is None else value.encode()
-
-
-def headers(record: Record) -> list[tuple[str, str | bytes | None]]:
-    """Return the headers of *record*: id, type, version, and the correlation id where there is one."""
-    found: list[tuple[str, str | bytes | None]] = [
-        ("event-id", record.event_id),
-        ("event-type", record.event_type.wire_name),
-        ("schema-version", record.schema_version),
-    ]
-    if record.correlation_id is not None:
-        found.append(("correlation-id", record.correlation_id.encode()))  # the client cuts text off at a NUL
-    return found
-
-
-def _metadata(client: AdminClient, timeout: float) -> ClusterMetadata:
-    try:
-        # A little less than allowed: the answer has to be put together, too.
-        return client.list_topics(timeout=max(0.1, timeout * 0.9))
-    finally:
-        client.poll(0)  # what the client has to complain about comes with this call only
-
-
-def _callbacks(complain: Any) -> dict[str, Any]:
-    # What the client would log goes through `complain`, into health and our own bounded log; only a crash is its own.
-    def hear(error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - its name; each broker's own cause has been told
-            complain(error)
-
-    return {"error_cb": hear, "log_level": 2}
-
-
-def _reason(error: KafkaError | Exception) -> str:
-    # How long ago and in which state of the client is of no use to anybody, and makes one cause look like many.
-    return error.str().partition(" (after ")[0] if isinstance(error, KafkaError) else str(error)
+def _waves(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield *records* in parts of at most `WAVE_BYTES`, and one record at least."""
+    wave: list[Record] = []
+    size = 0
+    for record in records:
+        more = len(record.envelope) + _RECORD_BYTES
+        if wave and size + more > WAVE_BYTES:
+            yield wave
+            wave, size = [], 0
+        wave.append(record)
+        size += more
+    if wave:
+        yield wave

@@ -6,15 +6,22 @@ again, and the unique event id keeps what is there already from being stored twi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any, cast
 
 import psycopg
 from psycopg import conninfo, errors
 
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved, scrubbed
+from backplane_runtime.backplanes.inherited import disown_in_children
+from backplane_runtime.backplanes.postgresql_table import find_table, table_check
 from backplane_runtime.backplanes.rows import COLUMNS, row
+from backplane_runtime.backplanes.table_check import FoundTable, table_health, table_problem
 from backplane_runtime.envelope import Record
 from backplane_runtime.event_table import (
     TableOptions,
@@ -27,6 +34,7 @@ from backplane_runtime.event_table import (
 from backplane_runtime.settings import PostgreSql
 
 CONNECT_SECONDS = 5
+GRACE_SECONDS = 2.0  # after `commandTimeoutSeconds`, for the server to say that it has ended the statement
 # A server that vanished without a word (its host died, a cable was pulled) is given up after seconds, not a quarter of an hour.
 _CONNECTION: dict[str, Any] = {
     "application_name": "experiment-backplane",
@@ -40,6 +48,7 @@ _TYPES = ("text", "timestamptz", "text", "text", "text", "text", "text")  # of `
 
 # What one event alone can cause; a row of an index has a limit (correlation ids), and a message has one of 1 GB.
 _POISON = (errors.DataError, errors.ProgramLimitExceeded)
+_OF_TABLE = (psycopg.ProgrammingError, errors.NotNullViolation)
 _MAYBE_ONE = (*_POISON, errors.UniqueViolation)
 
 
@@ -51,17 +60,27 @@ class PostgreSqlBackplane:
         options = TableOptions(schema=settings.schema, name=settings.table_name, idempotent=settings.enable_idempotency)
         self._table = event_table("postgresql", options)
         self._insert = self._insert_statement()
+        self._check = table_check(self._table)
         self._connection: psycopg.Connection | None = None
+        disown_in_children(self)
 
     def start(self) -> None:
-        """Connect, and create the table where `autoMigrate` says so."""
+        """Connect, create the table where `autoMigrate` says so, and see whether it takes our rows."""
         connection = self._connect(CONNECT_SECONDS)
         try:
-            if self._settings.auto_migrate:
-                self._migrate(connection)
+            with self._watched(connection):
+                found = find_table(connection, self._table)
+                if found is None and self._settings.auto_migrate:  # one who may only insert need not be able to create
+                    self._migrate(connection)
+                    found = find_table(connection, self._table)
+                if problem := self._problem(found):
+                    raise UnavailableError(problem)  # noqa: TRY301 - closed below, as after any other fault
         except psycopg.Error as error:
             connection.close()
             raise self._unavailable(error) from error
+        except UnavailableError:
+            connection.close()
+            raise
         self._connection = connection
 
     def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
@@ -72,31 +91,70 @@ class PostgreSqlBackplane:
         if connection is None:
             raise UnavailableError("not connected")
         try:
-            try:
-                return self._insert_all(connection, batch)
-            except _MAYBE_ONE:
-                return [self._insert_one(connection, record) for record in batch]
+            with self._watched(connection):
+                try:
+                    return self._insert_all(connection, batch)
+                except _MAYBE_ONE:
+                    return [self._insert_one(connection, record) for record in batch]
         except psycopg.Error as error:
+            reason = self._why(connection, error)
             self.close(0)
-            raise self._unavailable(error) from error
+            raise reason from error
 
     def health(self, timeout: float) -> BackplaneHealth:
-        """Connect once more and look for the table; creates nothing."""
+        """Connect once more and look at the table, and at what we may do with it; creates nothing."""
+        started = time.monotonic()
         try:
             with closing(self._connect(max(2, int(timeout)))) as connection:  # libpq waits at least 2 s
-                name = qualified_name(self._table)
-                found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone()
+                left = max(0.1, timeout - (time.monotonic() - started))
+                with _deadline(connection, left):
+                    found = find_table(connection, self._table)
         except (psycopg.Error, UnavailableError) as error:
             return BackplaneHealth(healthy=False, message=str(self._unavailable(error)))
-        if found == (True,) or self._settings.auto_migrate:
-            return BackplaneHealth(healthy=True, message=f"table {name}")
-        return BackplaneHealth(healthy=False, message=self._no_table())
+        problem = self._problem(found)
+        if found is None and self._settings.auto_migrate:
+            return BackplaneHealth(healthy=True, message=f"table {self._title} will be created with the first event")
+        if found is None or problem is not None:
+            return BackplaneHealth(healthy=False, message=problem or self._no_table())
+        return table_health(self._title, self._check.unknown(found))
 
     def close(self, timeout: float) -> None:  # noqa: ARG002 - libpq closes at once
         """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection = self.disown()
+        if connection is not None:
+            connection.close()
+
+    def disown(self) -> psycopg.Connection | None:
+        """Forget the connection."""
+        connection, self._connection = self._connection, None
+        return connection
+
+    @property
+    def _title(self) -> str:
+        return qualified_name(self._table)
+
+    def _problem(self, found: FoundTable | None) -> str | None:
+        """Return why the table cannot take our rows, if it cannot."""
+        if found is None:
+            return self._no_table()
+        problems = self._check.problems(found)
+        return table_problem(self._title, problems) if problems else None
+
+    def _why(self, connection: psycopg.Connection, error: psycopg.Error) -> UnavailableError:
+        """Return the reason for *error*: the table's, where it has changed under us, else the server's own words."""
+        if isinstance(error, _OF_TABLE) and not connection.closed:
+            try:
+                with _deadline(connection, CONNECT_SECONDS):
+                    problem = self._problem(find_table(connection, self._table))
+            except psycopg.Error as second:
+                return self._unavailable(second)
+            if problem is not None:
+                return UnavailableError(problem)
+        return self._unavailable(error)
+
+    def _watched(self, connection: psycopg.Connection) -> AbstractContextManager[None]:
+        # The server ends a long statement itself; a server that stands still ends nothing.
+        return _deadline(connection, self._settings.command_timeout_seconds + GRACE_SECONDS)
 
     def _insert_all(self, connection: psycopg.Connection, batch: Sequence[Record]) -> list[Verdict | Rejected]:
         columns = [list(column) for column in zip(*map(row, batch), strict=True)]
@@ -158,8 +216,10 @@ class PostgreSqlBackplane:
         except psycopg.Error as error:  # psycopg quotes what it cannot parse, and that is a connection string
             raise UnavailableError("`url` is not a connection string that PostgreSQL understands") from error
         try:
+            # Set here and not by the address: a pooler may refuse start-up options.
             milliseconds = str(self._settings.command_timeout_seconds * 1000)
-            connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
+            with _deadline(connection, connect_seconds):
+                connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
         except psycopg.Error as error:
             connection.close()
             raise self._unavailable(error) from error
@@ -181,3 +241,32 @@ class PostgreSqlBackplane:
 
     def _no_table(self) -> str:
         return f"no table {qualified_name(self._table)}; run `backplane apply`, or set `autoMigrate: true`"
+
+
+@contextmanager
+def _deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
+    """Cut *connection* off after *seconds*, so that who waits for its answer gets an error instead.
+
+    Raises:
+        psycopg.OperationalError: if that was needed.
+    """
+    own = socket.socket(fileno=os.dup(connection.fileno()))
+    is_over = threading.Event()
+    timer = threading.Timer(seconds, _cut_off, (own, is_over))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        if is_over.is_set():
+            raise psycopg.OperationalError(f"the server gave no answer within {seconds:.1f} s") from error
+        raise
+    finally:
+        timer.cancel()
+        own.close()
+
+
+def _cut_off(own: socket.socket, is_over: threading.Event) -> None:
+    is_over.set()
+    with suppress(OSError):  # it was closed meanwhile
+        own.shutdown(socket.SHUT_RDWR)

@@ -2,19 +2,24 @@
 
 Nothing is imported until a data plane names it, so a service that publishes to Kafka never loads a database driver.
 An installed package registers with an entry point in the group `backplane.backplanes`, whose name is the type and whose
-object is the class; its attribute `settings_type`, where it has one, says which settings it takes.
+object is the class; its attributes say the rest, where it has them: `settings_type`, which settings it takes, and
+`wants_events = True`, that it is to be told which event types it will be sent.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from backplane_runtime import settings as options
 from backplane_runtime.backplanes.api import Backplane, BackplaneError
 from backplane_runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint  # slow to import, and rarely needed
 
 ENTRY_POINT_GROUP = "backplane.backplanes"
 
@@ -72,7 +77,9 @@ def registered(name: str) -> Registration:
             f"backplane `{name}`: publishing to it is not part of this version yet (`compile` and its artifacts are)"
         )
     if name not in _registered:
-        _register_entry_points()
+        for entry in _entry_points():
+            if entry.name == name and name not in _registered:  # two packages may claim it; the first one has it
+                _register_entry_point(entry)
     if name not in _registered:
         known = ", ".join(f"`{known}`" for known in sorted(_registered))
         raise BackplaneError(f"no backplane `{name}`; there are {known}, and those of installed extensions")
@@ -85,10 +92,19 @@ def kind_of(settings: Settings) -> str:
     Raises:
         BackplaneError: if no registered type does.
     """
-    for name, settings_type in [*_NOT_YET.items(), *((name, one.settings_type) for name, one in _registered.items())]:
+    known = {**_NOT_YET, **{name: one.settings_type for name, one in _registered.items()}}
+    for name, settings_type in known.items():
         if settings_type is type(settings):
             return name
-    raise BackplaneError(f"no backplane takes settings of type `{type(settings).__name__}`; register one first")
+    broken = []
+    for entry in _entry_points():
+        try:
+            if _register_entry_point(entry).settings_type is type(settings):
+                return entry.name
+        except BackplaneError as error:  # of no concern if another one takes these settings
+            broken.append(str(error))
+    text = f"no backplane takes settings of type `{type(settings).__name__}`; register one first"
+    raise BackplaneError("; ".join([text, *broken]))
 
 
 def load_maker(name: str) -> Maker:
@@ -113,15 +129,26 @@ def load_maker(name: str) -> Maker:
     return maker
 
 
-def _register_entry_points() -> None:
+def _entry_points() -> list[EntryPoint]:
+    """Return those of installed packages that nobody asked for yet."""
     from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and only an unknown type needs it
 
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        if entry.name not in _registered:
-            maker = entry.load()
-            register_backplane(
-                entry.name, Registration(make=maker, settings_type=getattr(maker, "settings_type", None))
-            )
+    return [entry for entry in entry_points(group=ENTRY_POINT_GROUP) if entry.name not in _registered]
+
+
+def _register_entry_point(entry: EntryPoint) -> Registration:
+    try:
+        maker = entry.load()
+    except Exception as error:  # whatever an extension does when it is imported, it is said which one it was
+        what = f"{type(error).__name__}: {error}"
+        raise BackplaneError(f"backplane `{entry.name}` is installed and cannot be loaded: {what}") from error
+    registration = Registration(
+        make=maker,
+        settings_type=getattr(maker, "settings_type", None),
+        wants_events=getattr(maker, "wants_events", False),
+    )
+    register_backplane(entry.name, registration)
+    return registration
 
 
 def _register_built_ins() -> None:

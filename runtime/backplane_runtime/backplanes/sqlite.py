@@ -1,11 +1,8 @@
 """Events in an SQLite file: the embedded default, durable without a server.
 
 A batch is one transaction, synced before it is acknowledged. Write-ahead logging and a busy time-out let several
-processes publish to one file; a writer that has waited too long tries again later.
-
-No connection may be open while the process forks (https://www.sqlite.org/howtocorrupt.html, 2.6): the child's SQLite takes
-the locks of the copied one for its own, and what it commits is lost when the parent, which sees no other user, removes the
-write-ahead log. So every connection is closed before a fork, and opened again with the next batch.
+processes publish to one file; a writer that has waited too long tries again later. No connection is open when the process
+forks (`fork_gate`).
 """
 
 from __future__ import annotations
@@ -17,25 +14,20 @@ import weakref
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-from backplane_runtime import native
+import msgspec
+
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved
+from backplane_runtime.backplanes.fork_gate import ForkGate
+from backplane_runtime.backplanes.inherited import disown_in_children
 from backplane_runtime.backplanes.rows import COLUMNS, row
+from backplane_runtime.backplanes.sqlite_table import find_table, table_check
+from backplane_runtime.backplanes.table_check import FoundTable, table_health, table_problem
 from backplane_runtime.envelope import Record
 from backplane_runtime.event_table import TableOptions, create_statements, event_table, qualified_name, quoted
 from backplane_runtime.settings import Sqlite
 
 BUSY_SECONDS = 5.0  # how long a writer waits for another one before it tries again later
-FORK_SECONDS = 1.0  # how long a fork waits for a batch that is being written
-
-Identity = tuple[int, int]  # device and inode
-
-_RESTART = "its events wait for a restart, because SQLite is not safe then"
-_users: weakref.WeakSet[SqliteBackplane] = weakref.WeakSet()
-_resting: list[Any] = []  # locks that the forking thread holds
-_at_work: set[Identity] = set()  # files that could not be closed for the fork that happens now
-_inherited: set[Identity] = set()  # the same, of forks that this process comes from
 
 
 class SqliteBackplane:
@@ -49,21 +41,42 @@ class SqliteBackplane:
         columns, marks = ", ".join(map(quoted, COLUMNS)), ", ".join("?" * len(COLUMNS))
         conflict = ' ON CONFLICT ("EventId") DO NOTHING' if settings.enable_idempotency else ""
         self._insert = f"INSERT INTO {qualified_name(self._table)} ({columns}) VALUES ({marks}){conflict}"  # noqa: S608 - quoted
+        self._check = table_check(self._table)
         self._connection: sqlite3.Connection | None = None
         self._path = ""
-        self._file: Identity | None = None  # what the connection writes to
-        self._using, self._asking = native.RLock(), native.RLock()  # held while there is a connection at work
-        _users.add(self)
+        self._file: tuple[int, int] | None = None  # device and inode of what the connection writes to
+        disown_in_children(self)
+        _members.add(self)
 
     def start(self) -> None:
         """Open the file, and create the table where `autoMigrate` says so."""
-        with self._using:
-            self._start()
+        with _gate.passing():
+            self._open()
 
-    def _start(self) -> None:
+    def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
+        """Insert *batch* in one transaction."""
+        with _gate.passing():
+            return self._send(batch)
+
+    def health(self, timeout: float) -> BackplaneHealth:
+        """Open the file once more and look at the table, and whether one may write; creates nothing."""
+        with _gate.passing():
+            return self._health(timeout)
+
+    def close(self, timeout: float) -> None:  # noqa: ARG002 - the contract's signature
+        """Close the file."""
+        with _gate.passing():
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Close the file; the next `send` opens it again."""
+        connection = self.disown()
+        if connection is not None:
+            connection.close()
+
+    def _open(self) -> None:
+        self._refuse_torn()
         self._path = resolved(self._settings).path
-        if _identity(self._path) in _inherited:
-            raise UnavailableError(f"{self._settings.path}: was written to while this process was forked; {_RESTART}")
         try:
             connection = _connect(self._path, BUSY_SECONDS)
         except sqlite3.Error as error:
@@ -73,18 +86,16 @@ class SqliteBackplane:
         except sqlite3.Error as error:
             connection.close()
             raise self._unavailable(error) from error
+        except UnavailableError:
+            connection.close()
+            raise
         self._connection, self._file = connection, _identity(self._path)
-
-    def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
-        """Insert *batch* in one transaction."""
-        with self._using:
-            return self._send(batch)
 
     def _send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
         if self._connection is not None and self._is_gone():
-            self.close(0)
+            self.let_go()
         if self._connection is None:
-            self.start()
+            self._open()
         connection = self._connection
         if connection is None:
             raise UnavailableError("not connected")
@@ -96,69 +107,71 @@ class SqliteBackplane:
                     raise
                 verdicts = [self._insert_one(connection, record) for record in batch]
         except sqlite3.Error as error:
-            self.close(0)
-            raise self._unavailable(error) from error
+            reason = self._why(connection, error)
+            self.let_go()
+            raise reason from error
         if self._is_gone():
             raise UnavailableError(f"{self._settings.path}: was deleted or replaced while it was written to")
         return verdicts
 
-    def health(self, timeout: float) -> BackplaneHealth:
-        """Open the file once more and count the table's columns; creates nothing."""
-        with self._asking:
-            return self._health(timeout)
-
     def _health(self, timeout: float) -> BackplaneHealth:
         try:
+            self._refuse_torn()
             path = Path(resolved(self._settings).path)
             if not path.parent.exists():
                 return BackplaneHealth(healthy=False, message=f"there is no directory {path.parent}; make it first")
             if not path.exists() and self._settings.auto_migrate:
-                return BackplaneHealth(healthy=True, message=f"{path} will be created with the first event")
+                return _health_of_folder(path)
             with closing(
-                sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", timeout=timeout, uri=True)
+                sqlite3.connect(_to_write(path), timeout=timeout, uri=True, isolation_level=None)
             ) as connection:
-                found = connection.execute("SELECT count(*) FROM pragma_table_info(?)", (self._table.name,)).fetchone()[
-                    0
-                ]
+                found = find_table(connection, self._table.name)
+                _try_to_write(connection)
         except (sqlite3.Error, UnavailableError) as error:
-            return BackplaneHealth(healthy=False, message=f"{self._settings.path}: {error}")
+            return BackplaneHealth(healthy=False, message=f"{self._settings.path}: {_said(error)}")
         except OSError as error:  # a name that is too long, a circle of links, a folder that one may not enter
             return BackplaneHealth(healthy=False, message=f"{self._settings.path}: {error.strerror}")
-        if not found and not self._settings.auto_migrate:
-            return BackplaneHealth(healthy=False, message=self._no_table())
-        return BackplaneHealth(healthy=True, message=f"{path}: table {self._table.name}", details={"path": str(path)})
+        problem = self._problem(found)
+        if problem is not None and not (found is None and self._settings.auto_migrate):
+            return BackplaneHealth(healthy=False, message=problem)
+        unknown = [] if found is None else self._check.unknown(found)
+        answer = table_health(self._table.name, unknown, {"path": str(path)})
+        return msgspec.structs.replace(answer, message=f"{path}: {answer.message}")
 
-    def close(self, timeout: float) -> None:  # noqa: ARG002 - the contract's signature
-        """Close the file."""
-        with self._using:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+    def disown(self) -> sqlite3.Connection | None:
+        """Forget the connection."""
+        connection, self._connection = self._connection, None
+        return connection
 
-    def rest(self, until: float) -> list[Any]:
-        """Have no connection, and return the locks that keep it so; fewer than two if that could not be had *until* then."""
-        held = [one for one in (self._using, self._asking) if one.acquire(timeout=max(0.0, until - time.monotonic()))]
-        if self._using in held:
-            self.close(0)
-        return held
+    def _refuse_torn(self) -> None:
+        if _gate.is_torn:
+            raise UnavailableError(
+                "this process was forked while SQLite was at work, so it must not use it; its events wait for another process"
+            )
 
-    @property
-    def file(self) -> Identity | None:
-        """Return what it writes to, or did."""
-        return self._file
+    def _problem(self, found: FoundTable | None) -> str | None:
+        """Return why the table cannot take our rows, if it cannot."""
+        if found is None:
+            return self._no_table()
+        problems = self._check.problems(found)
+        return f"{self._settings.path}: {table_problem(f'`{self._table.name}`', problems)}" if problems else None
 
     def _is_gone(self) -> bool:
         # SQLite goes on writing to a file that was deleted or replaced, and says nothing: the events would be nowhere.
         return _identity(self._path) != self._file
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # an acknowledged event survives a power loss
-        if self._settings.auto_migrate:
+        found = find_table(connection, self._table.name)
+        if found is None and self._settings.auto_migrate:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 for statement in create_statements(self._table):
                     connection.execute(statement)
+            found = find_table(connection, self._table.name)
+        if problem := self._problem(found):
+            raise UnavailableError(problem)
+        _write_ahead(connection)
+        connection.execute("PRAGMA synchronous = FULL")  # an acknowledged event survives a power loss
 
     def _insert_all(self, connection: sqlite3.Connection, batch: Sequence[Record]) -> list[Verdict | Rejected]:
         with connection:  # commits, or rolls back what failed
@@ -178,9 +191,16 @@ class SqliteBackplane:
                 return Verdict.DUPLICATE
             raise
 
+    def _why(self, connection: sqlite3.Connection, error: sqlite3.Error) -> UnavailableError:
+        """Return the reason for *error*: the table's, where it has changed under us, else SQLite's own words."""
+        try:
+            problem = self._problem(find_table(connection, self._table.name))
+        except sqlite3.Error:
+            problem = None  # the first error says more
+        return self._unavailable(error) if problem is None else UnavailableError(problem)
+
     def _unavailable(self, error: sqlite3.Error) -> UnavailableError:
-        text = self._no_table() if "no such table" in str(error) else f"{self._settings.path}: {error}"
-        return UnavailableError(text)
+        return UnavailableError(f"{self._settings.path}: {_said(error)}")
 
     def _no_table(self) -> str:
         return (
@@ -193,7 +213,47 @@ def _is_of_one(error: sqlite3.Error) -> bool:
     return isinstance(error, sqlite3.DataError) or error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
 
 
-def _identity(path: str) -> Identity | None:
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    # Only the first process changes the file, and only here SQLite does not wait for another one that does the same.
+    deadline = time.monotonic() + BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return  # where the file system has no shared memory, SQLite keeps to its older way
+
+
+def _health_of_folder(path: Path) -> BackplaneHealth:
+    if not os.access(path.parent, os.W_OK):
+        return BackplaneHealth(
+            healthy=False, message=f"{path} cannot be made: {path.parent} is not writable by this user"
+        )
+    return BackplaneHealth(healthy=True, message=f"{path} will be created with the first event")
+
+
+def _try_to_write(connection: sqlite3.Connection) -> None:
+    # In a transaction that leaves nothing behind; without a statement that writes, a read-only file would let it begin.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute('CREATE TABLE "experiment-backplane health" (x)')
+    connection.execute("ROLLBACK")
+
+
+def _to_write(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=rw"
+
+
+def _said(error: Exception) -> str:
+    text = str(error)
+    if "readonly" in text:
+        return f"{text}: make the file and its folder writable by this user"
+    return f"{text}: another process is writing for long" if "database is locked" in text else text
+
+
+def _identity(path: str) -> tuple[int, int] | None:
     try:
         found = Path(path).stat()
     except OSError:
@@ -201,30 +261,15 @@ def _identity(path: str) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
+def _let_all_go() -> None:
+    for member in list(_members):
+        member.let_go()
+
+
 def _connect(path: str, timeout: float) -> sqlite3.Connection:
     # Transactions are begun by hand; and the contract, not sqlite3, keeps threads apart: tests close from another one.
     return sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
 
 
-def _before_fork() -> None:
-    until = time.monotonic() + FORK_SECONDS
-    for user in list(_users):
-        held = user.rest(until)
-        _resting.extend(held)
-        if len(held) < 2 and user.file is not None:  # noqa: PLR2004 - both of its locks
-            _at_work.add(user.file)
-
-
-def _after_fork_in_parent() -> None:
-    _at_work.clear()
-    while _resting:
-        _resting.pop().release()
-
-
-def _after_fork_in_child() -> None:
-    _inherited.update(_at_work)
-    _after_fork_in_parent()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+_members: weakref.WeakSet[SqliteBackplane] = weakref.WeakSet()
+_gate = ForkGate(_let_all_go)

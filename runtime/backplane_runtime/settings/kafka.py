@@ -60,6 +60,10 @@ class KafkaSecurity(Settings, frozen=True, kw_only=True):
             )
         if self.mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512") and not (self.username and self.password):
             yield Refusal("password", f"`{self.mechanism}` needs `username` and `password`", "sasl-credentials-missing")
+        if self.certificate_file and not self.key_file:
+            yield Refusal("keyFile", "`certificateFile` needs `keyFile`, its private key")
+        if self.key_file and not self.certificate_file:
+            yield Refusal("certificateFile", "`keyFile` needs `certificateFile`, which it proves")
 
 
 class Kafka(Settings, frozen=True, kw_only=True):
@@ -111,6 +115,11 @@ class Kafka(Settings, frozen=True, kw_only=True):
         """Return the brokers and the topics."""
         return [sorted(self.brokers), {kind.value: self.topic_for(kind) for kind in EventType}]
 
+    def _has_token(self) -> bool:
+        security = self.security
+        known = security.token_endpoint and security.client_id and security.client_secret
+        return bool(known) or any(name.startswith("sasl.oauthbearer.") for name in self.additional_config)
+
     def _refusals(self) -> Iterator[Refusal]:
         if self.enable_idempotence and self.acks != "all":
             yield Refusal(
@@ -125,6 +134,13 @@ class Kafka(Settings, frozen=True, kw_only=True):
                 f"`maxInFlight: {self.max_in_flight}` contradicts `enableIdempotence: true`, which allows at most 5",
                 "kafka-idempotence-in-flight",
                 "set `maxInFlight: 5`, or `enableIdempotence: false`",
+            )
+        if self.security.mechanism == "OAUTHBEARER" and not self._has_token():
+            yield Refusal(
+                "security.tokenEndpoint",
+                "`OAUTHBEARER` needs `tokenEndpoint`, `clientId` and `clientSecret`",
+                "sasl-credentials-missing",
+                "give all three, or librdkafka's own `sasl.oauthbearer.…` in `additionalConfig`",
             )
         if any(not broker or _NO_ADDRESS.search(broker) for broker in self.brokers):
             yield Refusal("brokers", "must be `host:port` each, without control characters", "option-value")

@@ -7,6 +7,7 @@ must be resolved before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +16,7 @@ from backplane_runtime.settings.kafka import Kafka, KafkaSecurity
 
 DEFAULT_CLIENT_ID = "experiment-backplane"
 
+_SECRET = re.compile(r"password|secret|\.key\.pem|oauthbearer\.config|jaas")
 _PROTOCOLS: Mapping[str, str] = MappingProxyType(
     {"plaintext": "plaintext", "ssl": "ssl", "saslPlaintext": "sasl_plaintext", "saslSsl": "sasl_ssl"}
 )
@@ -42,19 +44,23 @@ def client_config(settings: Kafka) -> dict[str, Any]:
         "max.in.flight.requests.per.connection": settings.max_in_flight,
         # A misspelt topic is an error that somebody sees, not a topic that nobody reads.
         "allow.auto.create.topics": False,
+        # A topic that is not there is said soon, not after half a minute: its events stay with us, and others go on.
+        "topic.metadata.propagation.max.ms": 500,
         # Without end: our queue holds the event until it is acknowledged, so giving up here would only mean to send it a
         # second time, and the broker takes that for a new one.
         "message.timeout.ms": 0,
-        **_partitioning(settings),
+        # CRC32 of the key, what the original framework's client does; for `roundRobin` the partition is said explicitly.
+        "partitioner": "consistent_random",
         **settings.additional_config,
     }
 
 
-def _partitioning(settings: Kafka) -> dict[str, Any]:
-    if settings.partition_by != "roundRobin":
-        return {"partitioner": "consistent_random"}  # CRC32 of the key, what the original framework's client does
-    # Without a key, librdkafka would stick to one partition for `sticky.partitioning.linger.ms`.
-    return {"partitioner": "random", "sticky.partitioning.linger.ms": 0}
+def secrets_of(settings: Kafka) -> tuple[str, ...]:
+    """Return what may not be repeated of resolved *settings*: client libraries echo what they were given."""
+    security = settings.security
+    known = (security.password, security.key_password, security.client_secret)
+    more = (str(value) for name, value in settings.additional_config.items() if _SECRET.search(name))
+    return tuple(filter(None, (*known, *more)))
 
 
 def _security(security: KafkaSecurity) -> dict[str, Any]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from backplane_runtime import native
 from backplane_runtime.spool.files import FILES, Files
-from backplane_runtime.spool.inspection import FolderView, folders, look_at_root
-from backplane_runtime.spool.layout import LOCK, Destination, Meta, SpoolFormatError, load_meta
+from backplane_runtime.spool.inspection import folders, is_alive, look_at
+from backplane_runtime.spool.layout import LOCK, Destination, SpoolFormatError, load_meta
 from backplane_runtime.spool.log import SpoolLog
 from backplane_runtime.spool.removal import sweep
+
+AT_ONCE = 128  # folders; 1024 descriptors are what a process has by default on Linux
 
 _LOGGER = logging.getLogger("backplane")
 # Who looks at a folder (`backplane spool ls`) tests its lock, which takes microseconds.
@@ -32,9 +35,14 @@ class Stranded:
     problem: str = ""
 
 
-def adopt(root: Path, destinations: Sequence[Destination], *, files: Files = FILES) -> list[SpoolLog]:
-    """Take over every folder under *root* that `adoptable` yields, oldest first."""
-    return list(adoptable(root, destinations, files=files))
+def adopt(
+    root: Path, destinations: Sequence[Destination], *, at_most: int = AT_ONCE, files: Files = FILES
+) -> list[SpoolLog]:
+    """Take over the folders under *root* that `adoptable` yields, the oldest *at_most* of them.
+
+    Each holds a descriptor for its lock until it is closed: a service that has crashed a thousand times must be able to start.
+    """
+    return list(islice(adoptable(root, destinations, files=files), max(0, at_most)))
 
 
 def adoptable(root: Path, destinations: Sequence[Destination], *, files: Files = FILES) -> Iterator[SpoolLog]:
@@ -60,18 +68,35 @@ def adoptable(root: Path, destinations: Sequence[Destination], *, files: Files =
             yield log
 
 
+def take_over(path: Path, *, files: Files = FILES) -> SpoolLog | None:
+    """Return the log in the folder *path*, whoever its events are for, for the caller to close; None if a process owns it.
+
+    Raises:
+        OSError: if it cannot be read, or is not there.
+        SpoolFormatError: if its `spool.json` cannot be used.
+    """
+    lock = files.open_to_read(path / LOCK)
+    if not files.lock(lock):
+        files.close(lock)
+        return None
+    return _log(files, path, lock)
+
+
 def stranded(root: Path, destinations: Sequence[Destination], *, files: Files = FILES) -> list[Stranded]:
-    """Return what dead processes left under *root* that none of *destinations* may deliver."""
+    """Return what dead processes left under *root* that none of *destinations* may deliver; never raises for what is there."""
     keys = {destination.key for destination in destinations}
+    return [one for path in _folders(files, root) for one in _stranded(files, path, keys)]
+
+
+def _stranded(files: Files, path: Path, keys: set[tuple[str, str, str]]) -> Iterator[Stranded]:
     try:
-        return [one for view in look_at_root(root, files=files) for one in _stranded(view, keys)]
+        if is_alive(path, files=files):
+            return  # asked first: to look costs milliseconds
+        view = look_at(path, files=files)
+    except FileNotFoundError:
+        return  # another process removed it meanwhile
     except OSError as error:
-        _LOGGER.warning("spool %s cannot be looked at: %s", root, error.strerror)
-        return []
-
-
-def _stranded(view: FolderView, keys: set[tuple[str, str, str]]) -> Iterator[Stranded]:
-    if view.is_alive:
+        yield Stranded(path.name, None, 0, f"it cannot be read: {error.strerror}")
         return
     if view.meta is None:
         yield Stranded(view.name, None, view.end - 1, view.problem)
@@ -101,9 +126,17 @@ def _take(files: Files, path: Path) -> int | None:
     """Return the lock of the folder *path*, -1 if there is nothing to take, None if somebody holds it."""
     try:
         lock = files.open_to_read(path / LOCK)
+    except FileNotFoundError:
+        return -1
     except OSError as error:
-        return _left_alone(path, error)
-    is_free = files.lock(lock)
+        _say_left_alone(path, error)
+        return -1
+    try:
+        is_free = files.lock(lock)
+    except OSError as error:
+        files.close(lock)
+        _say_left_alone(path, error)
+        return -1
     # Its owner may have removed or renamed the folder since it was opened.
     if is_free and files.is_at(lock, path / LOCK):
         return lock
@@ -111,10 +144,9 @@ def _take(files: Files, path: Path) -> int | None:
     return -1 if is_free else None
 
 
-def _left_alone(path: Path, error: OSError) -> int:
-    if not isinstance(error, FileNotFoundError):
-        _LOGGER.warning("spool %s is left alone: %s", path, error.strerror)
-    return -1
+def _say_left_alone(path: Path, error: OSError | SpoolFormatError) -> None:
+    reason = error.strerror if isinstance(error, OSError) else error
+    _LOGGER.warning("spool %s is left alone: %s", path, reason)
 
 
 def _opened(files: Files, path: Path, lock: int, keys: set[tuple[str, str, str]]) -> SpoolLog | None:
@@ -122,21 +154,22 @@ def _opened(files: Files, path: Path, lock: int, keys: set[tuple[str, str, str]]
     if lock < 0:
         return None
     try:
-        meta = load_meta(files, path)
-        log = SpoolLog.adopted(path, meta, lock, files=files)
+        log = _log(files, path, lock)
     except (OSError, SpoolFormatError) as error:
-        files.close(lock)
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        _LOGGER.warning("spool %s is left alone: %s", path, reason)
+        _say_left_alone(path, error)
         return None
     if log.is_drained:
         log.close()
-    elif _wanted(log, meta, keys):
+    elif any(one.key in keys and log.position(one.name) < log.end for one in log.destinations):
         return log
     else:
         log.leave()
     return None
 
 
-def _wanted(log: SpoolLog, meta: Meta, keys: set[tuple[str, str, str]]) -> bool:
-    return any(one.destination.key in keys and log.position(one.name) < log.end for one in meta.destinations)
+def _log(files: Files, path: Path, lock: int) -> SpoolLog:
+    try:
+        return SpoolLog.adopted(path, load_meta(files, path), lock, files=files)
+    except (OSError, SpoolFormatError):
+        files.close(lock)
+        raise

@@ -85,6 +85,7 @@ class Cursor:
         self._descriptor: int | None = None
         self._is_torn = True  # of a file that somebody else wrote, who knows how it ends
         self._is_durable = False
+        self._is_closed = False
         self._lock = native.Lock()
 
     def note(self, state: State) -> None:
@@ -94,6 +95,8 @@ class Cursor:
             OSError: if it cannot be written; the next call writes all that this one would have.
         """
         with self._lock:
+            if self._is_closed:
+                return  # a thread that was late; the folder may be another process's by now
             self.state = state
             self._is_durable = False
             if self.size > _REWRITE_BYTES:
@@ -121,8 +124,9 @@ class Cursor:
                 self._rewrite()
 
     def close(self) -> None:
-        """Close the file, as it is."""
+        """Close the file; what is noted from now on is forgotten."""
         with self._lock:
+            self._is_closed = True
             self._close()
 
     def forget(self) -> None:

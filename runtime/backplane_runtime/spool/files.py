@@ -13,6 +13,7 @@ from backplane_runtime import native
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 _BUFFERS_AT_ONCE = 512  # below IOV_MAX, which is 1024 on Linux and macOS
+_PAGE = 4096  # bytes
 # macOS has no fdatasync, and its fsync leaves the data in the drive's cache (fcntl(2), F_FULLFSYNC).
 _FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)
 
@@ -105,13 +106,16 @@ class Files:
             data = data[os.write(descriptor, data) :]
 
     def read(self, descriptor: int, size: int, offset: int) -> bytes:
-        """Return *size* bytes at *offset*, fewer at the end; a place that the disk cannot read any more reads as zeros."""
+        """Return *size* bytes at *offset*, fewer at the end, and in front of a page that the disk cannot read any more.
+
+        Such a page reads as zeros: damage like any other, for no checksum fits.
+        """
         try:
             return os.pread(descriptor, size, offset)
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            return bytes(size)  # damage like any other: it has no checksum that fits
+            return bytes(min(size, _PAGE - offset % _PAGE))
 
     def size(self, descriptor: int) -> int:
         """Return the size of an open file in bytes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,28 +61,26 @@ class FolderView:
     problem: str = ""
 
 
-def usage(root: Path) -> int:
+def usage(root: str | Path) -> int:
     """Return the bytes of all files under *root*, 0 if there is none; what goes while it counts is not counted."""
     total = 0
-    for path in root.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:
-            continue
+    try:
+        with os.scandir(root) as entries:  # ten times as fast as `Path.rglob`, and a writer waits for it
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    total += usage(entry.path)
+                else:
+                    total += _size(entry)
+    except (FileNotFoundError, NotADirectoryError):
+        return total
     return total
 
 
-def look_at_root(root: Path, *, files: Files = FILES) -> Iterator[FolderView]:
-    """Yield what is to see of each folder under *root*, oldest first.
-
-    Raises:
-        OSError: if *root* cannot be read; none, if it is not there.
-    """
-    for path in folders(root, files):
-        try:
-            yield look_at(path, files=files)
-        except FileNotFoundError:
-            continue  # its owner removed it meanwhile
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0
 
 
 def folders(root: Path, files: Files = FILES) -> list[Path]:
@@ -97,13 +96,26 @@ def folders(root: Path, files: Files = FILES) -> list[Path]:
     return [root / name for name in names if not name.startswith(HIDDEN) and files.exists(root / name / LOCK)]
 
 
+def is_alive(path: Path, *, files: Files = FILES) -> bool:
+    """Say whether a process owns the folder *path*.
+
+    Raises:
+        OSError: if that cannot be seen.
+    """
+    lock = files.open_to_read(path / LOCK)
+    try:
+        return files.is_locked(lock)
+    finally:
+        files.close(lock)
+
+
 def look_at(path: Path, *, files: Files = FILES) -> FolderView:
     """Return what is to see of the folder *path*.
 
     Raises:
         OSError: if it cannot be read.
     """
-    is_alive = _is_alive(files, path)
+    owned = is_alive(path, files=files)
     chain = load_chain(files, path)
     meta, problem = _meta(files, path)
     positions = {one.name: position(files, path, one, chain) for one in (meta.destinations if meta else ())}
@@ -115,7 +127,7 @@ def look_at(path: Path, *, files: Files = FILES) -> FolderView:
     return FolderView(
         name=path.name,
         path=path,
-        is_alive=is_alive,
+        is_alive=owned,
         first=next((one.first for one in chain.all), end),
         end=end,
         size=usage(path),
@@ -180,14 +192,6 @@ def _meta(files: Files, path: Path) -> tuple[Meta | None, str]:
         return None, str(error)
     except FileNotFoundError:
         return None, f"{META} is missing"
-
-
-def _is_alive(files: Files, path: Path) -> bool:
-    lock = files.open_to_read(path / LOCK)
-    try:
-        return files.is_locked(lock)
-    finally:
-        files.close(lock)
 
 
 def _ignore(segment: Segment, descriptor: int, damage: Damage) -> None:

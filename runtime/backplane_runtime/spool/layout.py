@@ -108,8 +108,15 @@ def default_root() -> Path:
     """Return where spools are unless a document says otherwise (XDG Base Directory Specification, `XDG_STATE_HOME`)."""
     given = os.environ.get("XDG_STATE_HOME", "")
     # The specification: a path that is not absolute is invalid and to be ignored.
-    base = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
+    base = Path(given) if given.startswith("/") else _home() / ".local" / "state"
     return base / "experiment-backplane" / "spool"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a container's user whom no file names, and `HOME` is not set
+        return Path.cwd()
 
 
 def new_folder_name() -> str:

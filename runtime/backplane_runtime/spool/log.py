@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -27,6 +28,7 @@ from backplane_runtime.spool.segments import Chain, load_chain
 from backplane_runtime.spool.tail import Tail
 from backplane_runtime.spool.walk import last_number
 
+LEAVE_SECONDS = 5.0  # between looks at a last segment that could be left, because all in it is delivered
 _ATTEMPTS = 5
 
 
@@ -54,6 +56,8 @@ class SpoolLog:
         self._cursors = {one.name: _cursor(folder, one.cursor) for one in meta.destinations}
         self._readers: dict[str, SpoolReader] = {}
         self._changing = native.RLock()
+        self._appending = native.RLock()  # only `release` on another thread ever makes it wait, for microseconds
+        self._next_leaving = 0.0
 
     @classmethod
     def create(cls, root: Path, options: SpoolOptions, *, files: Files = FILES) -> Self:
@@ -145,7 +149,8 @@ class SpoolLog:
             ValueError: if one of them holds a newline, or the log is an adopted one.
         """
         if lines:
-            self._own_tail().append(lines, sync=sync)
+            with self._appending:
+                self._own_tail().append(lines, sync=sync)
 
     def commit(self) -> None:
         """Let readers see what was appended; no I/O."""
@@ -181,11 +186,14 @@ class SpoolLog:
     def release(self) -> None:
         """Remove the segments that all destinations have passed; cheap when there are none.
 
+        The last one, which is written to, is left for a new one from time to time, if all in it is delivered.
+
         Raises:
             OSError: if that cannot be done; the next call tries again.
         """
         with self._changing:
             position = min((one.state.position for one in self._cursors.values()), default=self.end)
+            self._leave_delivered(position)
             passed = self._folder.chain.passed_by(position)
             if passed:
                 self._save_cursors()
@@ -230,6 +238,15 @@ class SpoolLog:
         is_done = self.is_drained and self.appended == self.end and self._folder.keeping.is_empty
         return is_done and holds_only_ours(self._folder.files, self.path)
 
+    def _leave_delivered(self, position: int) -> None:
+        if self._tail is None or not self._tail.could_leave(position):
+            return
+        now = time.monotonic()
+        if now >= self._next_leaving:
+            self._next_leaving = now + LEAVE_SECONDS
+            with self._appending:
+                self._tail.leave(position)
+
     def _save_cursors(self) -> None:
         for cursor in self._cursors.values():
             cursor.make_durable()
@@ -249,10 +266,16 @@ class SpoolLog:
 
 def _new_lock(files: Files, path: Path) -> int:
     lock = files.create(path)
-    if files.lock(lock):
-        return lock
-    files.close(lock)
-    raise BlockingIOError(f"{path} is swept by another process")
+    try:
+        is_ours = files.lock(lock)
+    except BaseException:
+        discard(files, path.parent)
+        files.close(lock)
+        raise
+    if not is_ours:
+        files.close(lock)
+        raise BlockingIOError(f"{path} is swept by another process")
+    return lock
 
 
 def _cursor(folder: Folder, name: str) -> Cursor:

@@ -23,6 +23,7 @@ class SpoolReader:
     def __init__(self, folder: Folder, destination: str, cursor: Cursor) -> None:
         self.destination = destination
         self.skipped = 0
+        self._is_closed = False
         self._folder = folder
         self._cursor = cursor
         self._walk = Walk(folder.files, folder.chain, cursor.state.position, folder.report)
@@ -79,10 +80,12 @@ class SpoolReader:
         Raises:
             OSError: if it cannot be kept; then it must not be settled.
         """
-        self._folder.keeping.set_aside(entry_for(self.destination, number, line, reason))
+        if not self._is_closed:  # afterwards it comes again anyway, and the folder may be another process's
+            self._folder.keeping.set_aside(entry_for(self.destination, number, line, reason))
 
     def close(self) -> None:
-        """Close its files; what is noted stays noted."""
+        """Close its files; what is noted stays noted, and nothing more will be."""
+        self._is_closed = True
         self._walk.close()
         self._cursor.close()
 

@@ -77,10 +77,11 @@ class Scan:
         length = size - start
         if length < HEADER_SIZE and self._bytes(start, length, size).startswith(MAGIC[:length]):
             return True
-        for place in range(start, size, _READ_AHEAD):
-            block = self._bytes(place, min(_READ_AHEAD, size - place), size)
-            if block.count(0) < len(block):
+        while start < size:
+            block = self._bytes(start, min(_READ_AHEAD, size - start), size)
+            if not block or block.count(0) < len(block):
                 return False
+            start += len(block)
         return True
 
     def _next_header(self, start: int, size: int) -> int:

@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,7 +16,13 @@ from backplane_runtime import DataPlane, Outcome  # noqa: E402
 from backplane_runtime.backplanes.api import UnavailableError, Verdict  # noqa: E402
 from backplane_runtime.backplanes.postgresql import PostgreSqlBackplane  # noqa: E402
 from backplane_runtime.settings import Plane, PostgreSql  # noqa: E402
-from backplane_runtime.testing import StoredEvent, check_backplane_contract, sample_records  # noqa: E402
+from backplane_runtime.testing import (  # noqa: E402
+    ContractOptions,
+    StoredEvent,
+    check_backplane_contract,
+    sample_records,
+)
+from tests.servers import PostgreSQLServer  # noqa: E402
 
 PATIENT = Plane(close_timeout_ms=10_000, flush_interval_ms=20)
 QUICK = Plane(close_timeout_ms=100, flush_interval_ms=20)
@@ -35,10 +42,28 @@ def stored(url: str) -> Iterator[StoredEvent]:
 
 
 @pytest.mark.parametrize("idempotent", [True, False])
-def test_contract(postgresql_url: str, idempotent: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """As every backplane."""
+def test_contract(postgresql: PostgreSQLServer, postgresql_url: str, idempotent: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """As every backplane; its server crashes once."""
     settings = PostgreSql(url=postgresql_url, auto_migrate=True, enable_idempotency=idempotent)
-    check_backplane_contract(lambda: PostgreSqlBackplane(settings), lambda: list(stored(postgresql_url)))
+    backplane = PostgreSqlBackplane(settings)
+    backplane.start()  # makes the table, which is read before the first event
+    backplane.close(1)
+    name = conninfo_to_dict(postgresql_url)["dbname"]
+    with psycopg.connect(
+        postgresql_url
+    ) as connection:  # the test server itself acknowledges what is in its memory only
+        connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")
+
+    @contextmanager
+    def crashed() -> Iterator[None]:
+        postgresql.crash()
+        yield
+        postgresql.start_again()
+
+    options = ContractOptions(outage=crashed)
+    assert (
+        check_backplane_contract(lambda: PostgreSqlBackplane(settings), lambda: stored(postgresql_url), options) == ()
+    )
 
 
 @pytest.mark.parametrize("name", ['100% "events"', "100%s", "%(a)s%%b"])
@@ -115,7 +140,7 @@ def test_a_repeat_without_idempotency_meets_a_table_with_it(postgresql_url: str)
 
 def test_the_address_wins(postgresql_url: str) -> None:
     """What it says about the connection is not overruled."""
-    settings = PostgreSql(url=f"{postgresql_url}?application_name=mine&connect_timeout=3")
+    settings = PostgreSql(url=f"{postgresql_url}?application_name=mine&connect_timeout=3", auto_migrate=True)
     backplane = PostgreSqlBackplane(settings)
     backplane.start()
     assert backplane._connection is not None

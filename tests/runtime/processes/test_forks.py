@@ -176,7 +176,8 @@ assert plane.flush(20)
 """
     ended = run(path, text)
     assert ended.code == 0
-    assert "was written to while this process was forked" in ended.errors
+    assert "this process was forked while SQLite was at work" in ended.errors
+    assert "this process was forked while SQLite was at work" in ended.output
     deliver(path)
     assert names(path) == expected({"before": 1, "parent": 1, "child": 1})
 

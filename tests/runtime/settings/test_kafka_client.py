@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from backplane_runtime.settings import Kafka, KafkaSecurity
-from backplane_runtime.settings.kafka_client import client_config, connection_config
+from backplane_runtime.settings import Kafka, KafkaSecurity, SettingsError, from_wire
+from backplane_runtime.settings.kafka_client import client_config, connection_config, secrets_of
 
 pytestmark = pytest.mark.runtime_only
 
@@ -23,6 +23,7 @@ def test_defaults_are_written_out() -> None:
         "request.timeout.ms": 30_000,
         "max.in.flight.requests.per.connection": 5,
         "allow.auto.create.topics": False,
+        "topic.metadata.propagation.max.ms": 500,
         "message.timeout.ms": 0,
         "partitioner": "consistent_random",
     }
@@ -33,12 +34,6 @@ def test_additional_config_wins() -> None:
     settings = Kafka(brokers=("a:1",), additional_config={"linger.ms": 7, "partitioner": "murmur2_random"})
     config = client_config(settings)
     assert (config["linger.ms"], config["partitioner"]) == (7, "murmur2_random")
-
-
-def test_round_robin_does_not_stick() -> None:
-    """To one partition for a while."""
-    config = client_config(Kafka(brokers=("a:1",), partition_by="roundRobin"))
-    assert (config["partitioner"], config["sticky.partitioning.linger.ms"]) == ("random", 0)
 
 
 def test_security_has_librdkafkas_names() -> None:
@@ -91,3 +86,42 @@ def test_the_client_accepts_it(options: dict[str, Any]) -> None:
     confluent_kafka = pytest.importorskip("confluent_kafka")
     config = {**client_config(Kafka(brokers=("127.0.0.1:1",), **options)), "log_level": 0}
     assert isinstance(confluent_kafka.Producer(config), confluent_kafka.Producer)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"security": {"protocol": "saslSsl", "mechanism": "OAUTHBEARER", "clientId": "me"}},
+            "`tokenEndpoint`, `clientId`",
+        ),
+        ({"security": {"protocol": "ssl", "certificateFile": "me.pem"}}, "`certificateFile` needs `keyFile`"),
+        ({"security": {"protocol": "ssl", "keyFile": "me.key"}}, "`keyFile` needs `certificateFile`"),
+    ],
+)
+def test_half_of_a_proof_is_refused(settings: dict[str, Any], said: str) -> None:
+    """When it is written, not when the first event waits."""
+    with pytest.raises(SettingsError, match=said):
+        from_wire(Kafka, {"brokers": ["a:1"], **settings})
+
+
+def test_a_token_may_come_otherwise() -> None:
+    """Azure's identity needs neither end point nor secret: librdkafka's own settings say so."""
+    extra: dict[str, str | int | float | bool] = {
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.metadata.authentication.type": "azure_imds",
+    }
+    security = KafkaSecurity(protocol="saslSsl", mechanism="OAUTHBEARER")
+    assert client_config(Kafka(brokers=("a:1",), security=security, additional_config=extra)).items() >= extra.items()
+
+
+def test_what_is_secret() -> None:
+    """Named options, and those of librdkafka that carry a password, a secret or a key."""
+    extra: dict[str, str | int | float | bool] = {
+        "ssl.key.pem": "k",
+        "sasl.oauthbearer.config": "o",
+        "ssl.keystore.password": "p",
+        "linger.ms": 1,
+    }
+    security = KafkaSecurity(protocol="saslSsl", mechanism="PLAIN", username="u", password="w")
+    assert set(secrets_of(Kafka(brokers=("a:1",), security=security, additional_config=extra))) == {"k", "o", "p", "w"}

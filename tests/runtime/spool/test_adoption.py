@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from backplane_runtime.spool import SpoolLog, SpoolOptions, Stranded, adopt, stranded
+from backplane_runtime.spool.files import Files
 from tests.runtime.spool.spools import KAFKA, ONE, SMALL, SQL, adopted, die, lines, numbered, put, read_all, segments
 
 pytestmark = pytest.mark.runtime_only
@@ -141,6 +144,27 @@ def test_the_oldest_folder_comes_first(tmp_path: Path) -> None:
         log.close()
 
 
+def test_so_many_folders_that_a_process_could_not_hold_them(tmp_path: Path) -> None:
+    """The oldest are taken, and the others when these are done; each costs one descriptor."""
+    names = []
+    for _ in range(20):
+        log = SpoolLog.create(tmp_path, ONE)
+        put(log, 1)
+        names.append(die(log).name)
+    before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - numbers
+    taken = []
+    for _ in range(3):
+        logs = adopt(tmp_path, (KAFKA,), at_most=8)
+        assert len(os.listdir("/dev/fd")) == before + len(logs)  # noqa: PTH208 - numbers
+        for log in logs:
+            assert read_all(log.reader("kafka")) == numbered(1, 1)
+            log.reader("kafka").settle(2)
+            log.close()
+        taken.append([log.name for log in logs])
+    assert taken == [names[:8], names[8:16], names[16:]]
+    assert adopt(tmp_path, (KAFKA,), at_most=0) == []
+
+
 def test_nothing_can_be_appended_to_an_adopted_folder(tmp_path: Path) -> None:
     """Its numbers belong to who wrote it."""
     log = SpoolLog.create(tmp_path, ONE)
@@ -222,6 +246,48 @@ def test_what_a_process_left_that_died_while_it_made_or_removed_a_folder_is_swep
     assert adopt(tmp_path, (KAFKA,)) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([".foreign", hidden.name])
     alive.forget()
+
+
+class _Late(Files):
+    """Somebody else removes a folder between the moment at which it was seen and that at which its lock is taken."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def lock(self, descriptor: int) -> bool:
+        shutil.rmtree(self._folder)
+        return super().lock(descriptor)
+
+
+def test_a_folder_that_goes_while_it_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its last owner removed it: there is nothing to take, and nothing to say."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 1)
+    assert adopt(tmp_path, (KAFKA,), files=_Late(die(log))) == []
+    assert caplog.text == ""
+
+
+class _LookedAt(Files):
+    """Somebody looks at a folder, with `backplane spool ls`, just when its lock is to be taken."""
+
+    def __init__(self, lock: Path) -> None:
+        self._looker = os.open(lock, os.O_RDONLY)
+        assert super().lock(self._looker)
+
+    def lock(self, descriptor: int) -> bool:
+        is_free = super().lock(descriptor)
+        if self._looker >= 0:
+            os.close(self._looker)
+            self._looker = -1
+        return is_free
+
+
+def test_a_folder_that_somebody_looks_at_is_taken_all_the_same(tmp_path: Path) -> None:
+    """To look takes microseconds; a start that missed the folder would leave it for half a minute."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 1)
+    (again,) = adopt(tmp_path, (KAFKA,), files=_LookedAt(die(log) / "lock"))
+    again.close()
 
 
 def test_a_root_that_is_not_there_holds_nothing(tmp_path: Path) -> None:

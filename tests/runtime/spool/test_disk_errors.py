@@ -203,16 +203,43 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
 
 
 def test_no_descriptor_to_be_had(tmp_path: Path) -> None:
-    """A reader that cannot open a segment raises, skips nothing, and goes on later."""
-    log = SpoolLog.create(tmp_path, ONE)
-    put(log, 3)
+    """A reader that cannot open a segment gives what it has, then raises, skips nothing, and goes on later."""
+    log = SpoolLog.create(tmp_path, SpoolOptions(destinations=(KAFKA,), segment_bytes=100))
+    put(log, 5)
+    put(log, 5)
     reader = log.reader("kafka")
+    assert reader.read(2, 10_000) == numbered(1, 2)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
     try:
+        assert reader.read(6, 10_000) == numbered(3, 3)
         with pytest.raises(OSError, match="Too many open files"):
-            reader.read(1, 10_000)
+            reader.read(6, 10_000)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert read_all(reader) == numbered(1, 3)
+    assert reader.read(6, 10_000) == numbered(6, 5)
     log.close()
+
+
+def test_no_descriptor_for_a_batch_that_must_be_as_it_was(tmp_path: Path) -> None:
+    """It is not given in part: the next call gives it whole."""
+    log = SpoolLog.create(tmp_path, SpoolOptions(destinations=(KAFKA,), segment_bytes=100))
+    put(log, 5)
+    put(log, 5)
+    log.reader("kafka").read(2, 10_000)
+    log.reader("kafka").read(6, 10_000)
+    die(log)
+    again = adopted(tmp_path)
+    reader = again.reader("kafka")
+    assert reader.read(1, 1) == numbered(1, 2)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
+    try:
+        for _ in range(2):
+            with pytest.raises(OSError, match="Too many open files"):
+                reader.read(1, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert reader.read(1, 1) == numbered(3, 6)
+    assert reader.read(9, 10_000) == numbered(9, 2)
+    again.close()

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from backplane_runtime.spool import SpoolLog, SpoolOptions, usage
-from tests.runtime.spool.spools import KAFKA, ONE, SMALL, SQL, lines, numbered, put, read_all, segments
+from tests.runtime.spool.spools import KAFKA, ONE, SMALL, SQL, adopted, die, lines, numbered, put, read_all, segments
 
 pytestmark = pytest.mark.runtime_only
 
@@ -139,10 +139,58 @@ def test_segments_that_all_have_passed_are_removed(tmp_path: Path) -> None:
     assert [path.name for path in segments(log.path)] == names[2:]
     assert log.held_bytes < held
     assert read_all(slow) == numbered(46, 55, pad=50)
-    slow.settle(101)
+    slow.settle(100)
     log.release()
     assert [path.name for path in segments(log.path)] == names[4:]
     log.close()
+
+
+def test_a_last_segment_in_which_all_is_delivered_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From time to time: many idle processes must not hold the quota with what nobody needs."""
+    log = SpoolLog.create(tmp_path, SpoolOptions(destinations=(KAFKA,), segment_bytes=8000))
+    reader = log.reader("kafka")
+    put(log, 5, pad=50)
+    reader.read(9, 10_000)
+    reader.settle(6)
+    log.release()
+    assert segments(log.path)[0].stat().st_size < 1000  # not worth it
+    for first in (6, 26):
+        put(log, 20, pad=50)
+        assert read_all(reader) == numbered(first, 20, pad=50)
+        log.release()
+        assert log.held_bytes > 1000
+        reader.settle(first + 20)
+        log.release()
+        if first == 26:  # too soon after the first time
+            assert log.held_bytes > 1000
+            monkeypatch.setattr("backplane_runtime.spool.log.LEAVE_SECONDS", 0.0)
+            log._next_leaving = 0.0
+            log.release()
+        assert [(path.name, path.stat().st_size) for path in segments(log.path)] == [(f"{first + 20:020d}.seg", 0)]
+        assert log.held_bytes < 200
+    put(log, 3)
+    assert read_all(reader) == numbered(46, 3)
+    again = die(log)
+    log = adopted(again.parent)
+    assert read_all(log.reader("kafka")) == numbered(46, 3)
+    log.close()
+
+
+def test_a_thread_that_is_late_changes_nothing(tmp_path: Path) -> None:
+    """When a log is closed, its folder may be another process's at once."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 5)
+    reader = log.reader("kafka")
+    reader.read(2, 10_000)
+    log.close()
+    again = adopted(tmp_path)
+    before = {path: path.read_bytes() for path in again.path.iterdir()}
+    reader.settle(3)
+    reader.set_aside(1, b"{}", "late")
+    reader.read(3, 10_000)
+    assert {path: path.read_bytes() for path in again.path.iterdir()} == before
+    assert again.reader("kafka").position == 1
+    again.close()
 
 
 def test_a_drained_folder_goes_with_close(log: SpoolLog) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -25,10 +26,18 @@ from tests.runtime.spool.disk import Crashed, Disk, Interrupted
 ROOT = Path("/spool")
 DESTINATIONS = (Destination(name="a", type="t", target="1"), Destination(name="b", type="t", target="2"))
 OPTIONS = SpoolOptions(destinations=DESTINATIONS, segment_bytes=400)
-EXAMPLES = int(os.environ.get("BACKPLANE_MODEL_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("BACKPLANE_MODEL_EXAMPLES", "300"))
 
 destinations = st.sampled_from(["a", "b"])
 seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def leaving_at_once() -> Iterator[None]:
+    """A last segment is left as soon as it can be."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backplane_runtime.spool.log.LEAVE_SECONDS", 0.0)
+        yield
 
 
 class SpoolMachine(RuleBasedStateMachine):

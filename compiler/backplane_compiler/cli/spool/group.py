@@ -12,13 +12,14 @@ COMMANDS = {
     "cat": ("spool.cat", "Print events as JSON lines."),
     "verify": ("spool.verify", "Check every byte and say what is damaged or missing."),
     "export": ("spool.export", "Write the undelivered events of a folder to a file."),
+    "replay": ("spool.replay", "Deliver the events of a folder, or of a file, and then let go."),
 }
 
 
 @click.group(cls=LazyGroup, table=COMMANDS, invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> int:
-    """Look at undelivered events on disk, while their process runs or when it is dead; no byte is changed.
+    """Look at undelivered events on disk, while their process runs or when it is dead; only `replay` changes a byte.
 
     \b
     Example:

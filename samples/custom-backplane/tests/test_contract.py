@@ -1,0 +1,42 @@
+"""The contract that every backplane keeps, checked against the real files."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backplane_daily_files import DailyFiles, DailyFilesBackplane
+
+from backplane_runtime.testing import ContractOptions, StoredEvent, check_backplane_contract
+
+
+def read_back(folder: Path) -> Iterator[StoredEvent]:
+    """Read the files by another way than the backplane does."""
+    for path in sorted(folder.glob("*.jsonl")):
+        for line in path.read_bytes().splitlines():
+            event = json.loads(line)
+            payload = line[line.index(b'"payload":') + len(b'"payload":') :]
+            yield StoredEvent(event["eventId"], event["eventType"], payload[: _end_of_object(payload)])
+
+
+def _end_of_object(text: bytes) -> int:
+    _, end = json.JSONDecoder().raw_decode(text.decode())
+    return len(text.decode()[:end].encode())
+
+
+def test_the_contract(tmp_path: Path) -> None:
+    """Nothing of it is left out: files are seen from a forked child, and a folder can be taken away."""
+    folder, away = tmp_path / "events", tmp_path / "away"
+
+    @contextmanager
+    def outage() -> Iterator[None]:
+        folder.rename(away)
+        yield
+        away.rename(folder)
+
+    skipped = check_backplane_contract(
+        lambda: DailyFilesBackplane(DailyFiles(folder=str(folder))),
+        lambda: read_back(folder if folder.exists() else away),
+        ContractOptions(outage=outage),
+    )
+    assert skipped == ()
