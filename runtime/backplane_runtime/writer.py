@@ -22,6 +22,7 @@ from backplane_runtime.chain import Chain, Link
 from backplane_runtime.envelope import Draft, seal
 from backplane_runtime.ledger import Key, Ledger
 from backplane_runtime.notices import Notices
+from backplane_runtime.receipts import Receipt
 
 PERIOD_SECONDS = 0.005
 IDLE_SECONDS = 1.0  # between looks at the disk and at what others left, when nobody publishes
@@ -49,7 +50,7 @@ class Writer:
         # its own lock in Python code, and a signal handler that raises there leaves it locked for ever.
         self._gate = native.Lock()
         self._batch: _Batch | None = None
-        self._untold: deque[_Batch] = deque()  # done, but for what callers of ours must not do under our locks
+        self._untold: deque[tuple[str | None, list[Receipt]]] = deque()  # what must not be told under our locks
         self._serial = 0
         self._volatile = 0  # the last batch that went to a log in memory
         self._ending = self._running = False
@@ -187,21 +188,23 @@ class Writer:
             self.complete()
             self.on_append(batch.drafts)
         self._batch = None
-        self._untold.append(batch)
+        is_durable = batch.link is not None and batch.link.is_durable
+        receipts = [one.receipt for one in batch.drafts if one.receipt is not None] if is_durable else []
+        if receipts or batch.problem is not None:  # not the batch itself: it would keep the memory that new events use
+            self._untold.append((batch.problem, receipts))
         return True
 
     def _tell(self) -> None:
         """Tell receipts and people; without locks, because their callbacks and log handlers are the application's."""
         while self._untold:
             try:
-                batch = self._untold.popleft()
+                problem, receipts = self._untold.popleft()
             except IndexError:  # another thread tells it
                 return
-            if batch.problem is not None:
-                self._notices.warn("disk", batch.problem)
-            for one in batch.drafts if batch.link is not None and batch.link.is_durable else ():
-                if one.receipt is not None:
-                    one.receipt.on_disk()
+            if problem is not None:
+                self._notices.warn("disk", problem)
+            for receipt in receipts:
+                receipt.on_disk()
 
     def _await_thread(self, until: float) -> bool:
         """Wait for the thread to move what is queued by now."""
