@@ -65,26 +65,28 @@ class Chain:
 
     @property
     def is_open(self) -> bool:
-        """Say whether there is a log that takes new events: what a dead process left takes none."""
+        """Say whether the last link takes new events; it does not while there are only those of dead processes."""
         return bool(self.links) and self.last.entered is None
 
-    def open(self) -> None:
-        """Begin with a log on disk where one is wanted and can be had, and with one in memory otherwise."""
-        if not self.is_open and not self.reopen():
-            self._append(Link(MemoryLog(), self._lanes))
-
-    def reopen(self) -> bool:
-        """Go on with a log on disk, and say whether that was possible."""
+    def make(self) -> Log | None:
+        """Return a new log on disk, nothing where none is wanted or can be had; waits for the disk, so call it without a lock."""
         if self._open_spool is None:
-            return False
+            return None
         try:
-            log = self._open_spool()
+            return self._open_spool()
         except OSError as error:
             self.problem = describe(error)
-            return False
+            return None
+
+    def open(self, log: Log | None) -> None:
+        """Begin with *log*, and in memory where there is none."""
+        if not self.is_open:
+            self._append(Link(log or MemoryLog(), self._lanes))
+
+    def go_on_with(self, log: Log) -> None:
+        """Go on with *log*, because the disk can be written again."""
         self.problem = None
         self._append(Link(log, self._lanes))
-        return True
 
     def retreat(self, error: OSError) -> None:
         """Go on in memory, because the disk failed."""
@@ -97,12 +99,11 @@ class Chain:
         before = tuple(link for link in self.links if link.entered is not None)
         self.links = (*before, *found, *self.links[len(before) :])
 
-    def drop_settled(self) -> None:
-        """Close every sealed log whose events are all settled."""
+    def drop_settled(self) -> list[Log]:
+        """Take out every sealed log whose events are all settled, and return them: the caller closes them, without a lock."""
         done = [link for link in self.links if link.is_sealed and not link.held]
         self.links = tuple(link for link in self.links if link not in done)
-        for link in done:
-            link.log.close()
+        return [link.log for link in done]
 
     def _append(self, link: Link) -> None:
         if self.is_open:

@@ -75,7 +75,7 @@ class DataPlane(Publishing):
             from backplane_runtime.ledger_signals import LedgerSignals  # noqa: PLC0415 - few ask for it
 
             signals = LedgerSignals(self._assembly.catalog, first_use=self._admission.is_first_use)
-            self._delivery.on_minute = lambda: self._publish_signals(signals)
+            self._delivery.upkeep.on_minute = lambda: self._publish_signals(signals)
 
     def flush(self, timeout: float = DEFAULT_TIMEOUT) -> bool:
         """Send everything published so far now; say whether all of it was settled within *timeout* seconds."""

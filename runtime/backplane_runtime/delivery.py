@@ -9,9 +9,8 @@ may have it: the counts of each backplane tell.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from backplane_runtime import laggards, native, spooling
 from backplane_runtime.assembly import Assembly
@@ -19,23 +18,20 @@ from backplane_runtime.chain import Chain
 from backplane_runtime.envelope import Draft
 from backplane_runtime.lane import Lane
 from backplane_runtime.ledger import Ledger, LedgerView, view
-from backplane_runtime.log import Log
 from backplane_runtime.notices import Notices
 from backplane_runtime.overflow import PRESSED_FROM, is_kept
 from backplane_runtime.receipts import Ended, end_receipts
 from backplane_runtime.status import Status
+from backplane_runtime.upkeep import Upkeep
 from backplane_runtime.writer import Writer
 
 BLOCK_SECONDS = 5.0  # how long `failureMode: block` waits for room
 RELIEF_SECONDS = 0.01  # how long `publish` lets the writer work where the queue is nearly full
-MINUTE_SECONDS = 60.0  # between analysis signals about the ledger
 SAVE_SECONDS = 2.0  # how long `close` waits for a disk that hangs
 
 CLOSED = "the data plane is closed"
 FULL = "the queue in memory is full (`maxQueueSize`)"
 FULL_BYTES = "the queue in memory is full (`maxQueueBytes`)"
-
-_LOGGER = logging.getLogger("backplane")
 
 
 class Delivery:
@@ -51,11 +47,10 @@ class Delivery:
         self.chain = Chain([lane.options.name for lane in self.lanes], self.spooler.open if self.spooler else None)
         self.writer = Writer(self.chain, ledger, notices, syncs=plane.durability == "host" and self.spooler is not None)
         self.writer.on_append = self._appended
-        self.writer.on_tick = self._tick
         self.writer.on_straggler = self._take_straggler
+        self.upkeep = Upkeep(self, ledger, notices)
         for lane in self.lanes:
             lane.chain, lane.others = self.chain, tuple(other for other in self.lanes if other is not lane)
-        self.on_minute: Callable[[], None] | None = None
         self.limit = 0
         """Where the queue is shorter, `publish` may append to it without asking."""
         self.largest = plane.max_queue_bytes // 2 // plane.max_queue_size
@@ -63,8 +58,6 @@ class Delivery:
         self._is_strict = plane.durability == "processStrict" and self.spooler is not None
         self._large = 0  # bytes of large payloads in the queue
         self._disk_fill = 0.0
-        self._next_look = self._next_adoption = self._next_reopening = 0.0
-        self._next_minute = time.monotonic() + MINUTE_SECONDS
         self._started = False
         self._closed = self._is_over = False
         self._is_leaving = False  # the process ends: what comes after the end goes to disk
@@ -85,9 +78,8 @@ class Delivery:
                 for lane in self.lanes:
                     lane.start()
                 self.writer.start()
-            except (
-                RuntimeError
-            ) as error:  # at the end of the interpreter, from Python 3.12 on, or when there are too many
+                self.upkeep.start()
+            except RuntimeError as error:  # at the end of the interpreter (from Python 3.12 on), or too many threads
                 problem = error
             else:
                 self._started = True
@@ -153,6 +145,12 @@ class Delivery:
                 )
             )
 
+    def look(self) -> float:
+        """Count what the disk lost, and return how much of the spool's quota is taken, from 0 to 1 and beyond; lock held."""
+        self._count_damage()
+        self._measure_room()
+        return self._disk_fill
+
     def close(self, timeout: float) -> int:
         """Save what is queued, send what is left for at most *timeout* seconds, and return how many deliveries were lost.
 
@@ -188,6 +186,7 @@ class Delivery:
             self._closed, self.limit = True, 0
             self._ledger.changed.notify_all()  # who waits for room
         self.writer.end(SAVE_SECONDS)
+        self.upkeep.end(SAVE_SECONDS)
         with self._ledger.lock:
             self.chain.is_ready = True
             for lane in self.lanes:
@@ -316,33 +315,6 @@ class Delivery:
             for lane, link, number in laggards.given_up(self.lanes, self.chain.links):
                 lane.give_up(link, number)
 
-    def _tick(self) -> None:
-        """Do what is to be done from time to time, on the writer's thread."""
-        now = time.monotonic()
-        if now < self._next_look:
-            return
-        self._next_look = now + spooling.LOOK_SECONDS
-        self._adopt(now)
-        if self.spooler is not None:
-            self.spooler.measure(self.chain.links, now)
-        for link in self.chain.links:
-            link.log.release()
-        is_mended = False
-        with self._ledger.lock:
-            if self._closed:
-                return
-            self._count_damage()
-            self.chain.drop_settled()
-            if self.chain.problem is not None and now >= self._next_reopening:
-                self._next_reopening = now + spooling.REOPEN_SECONDS
-                is_mended = self.chain.reopen()
-            self._measure_room()
-        if is_mended:  # said without the lock: a log handler may wait for who waits for it
-            _LOGGER.warning("the spool can be written again; events go to disk from now on")
-        if self.on_minute is not None and now >= self._next_minute:
-            self._next_minute = now + MINUTE_SECONDS
-            self.on_minute()
-
     def _count_damage(self) -> None:
         """Count as dropped what the disk lost; lock held."""
         for link in self.chain.links:
@@ -350,26 +322,3 @@ class Delivery:
                 link.outstanding.clear()
                 self._ledger.move(lost, link.status, Status.DROPPED)
                 self._notices.warn("damage", f"{lost.total()} events in the spool are lost: the disk damaged them")
-
-    def _adopt(self, now: float) -> None:
-        """Take over what dead processes left; lanes wait for the first time, so that it goes before what is new."""
-        found: list[tuple[Log, tuple[str, ...]]] = []
-        if self.spooler is not None and now >= self._next_adoption:
-            self._next_adoption = now + spooling.ADOPTION_SECONDS
-            try:
-                found = self.spooler.adopt(sum(link.entered is not None for link in self.chain.links))
-            except OSError as error:
-                self._notices.warn("adoption", f"what earlier processes left cannot be read: {error.strerror}")
-        with self._ledger.lock:
-            if self._closed:  # nobody would deliver it, or ever let go of it
-                late, found = found, []
-            else:
-                late = []
-            self.chain.insert(found)
-            if found or not self.chain.is_ready:
-                self.chain.is_ready = True
-                self._ledger.changed.notify_all()
-                for lane in self.lanes:
-                    lane.wake()
-        for log, _ in late:
-            log.close()

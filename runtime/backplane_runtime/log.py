@@ -64,6 +64,13 @@ class Log(Protocol):
     def reader(self, destination: str) -> Reader:
         """Return the view of one destination, where it stood."""
 
+    def anchor(self) -> None:
+        """Return when the log itself, though not what is in it, survives a loss of power.
+
+        Raises:
+            OSError: if that cannot be had; the next call tries again.
+        """
+
     def release(self) -> None:
         """Free what every destination has settled."""
 
@@ -106,6 +113,9 @@ class MemoryLog:
         found = MemoryReader(self)
         self._readers.append(found)
         return found
+
+    def anchor(self) -> None:
+        """Do nothing: nothing of it survives."""
 
     def release(self) -> None:
         """Free what every reader has settled."""

@@ -34,6 +34,7 @@ class Spooler:
     def __init__(self, plane: Plane, lanes: Sequence[LaneOptions]) -> None:
         self.root = Path(plane.spool.directory).expanduser() if plane.spool.directory else default_root()
         self._max_bytes = plane.spool.max_bytes
+        self._durability = plane.durability
         self._destinations = tuple(
             Destination(
                 name=lane.name,
@@ -54,7 +55,10 @@ class Spooler:
             OSError: if there can be none.
         """
         size = min(SEGMENT_BYTES, self._max_bytes // SEGMENTS)
-        return SpoolLog.create(self.root, SpoolOptions(destinations=self._destinations, segment_bytes=size))
+        options = SpoolOptions(
+            destinations=self._destinations, segment_bytes=size, is_anchored=self._durability == "host"
+        )
+        return SpoolLog.create(self.root, options)
 
     def adopt(self, held: int) -> list[tuple[Log, tuple[str, ...]]]:
         """Return the logs that dead processes left, oldest first, each with the destinations that it still owes.

@@ -21,23 +21,23 @@ from backplane_runtime import native
 from backplane_runtime.chain import Chain, Link
 from backplane_runtime.envelope import Draft, seal
 from backplane_runtime.ledger import Key, Ledger
+from backplane_runtime.log import Log
 from backplane_runtime.notices import Notices
 from backplane_runtime.receipts import Receipt
 
 PERIOD_SECONDS = 0.005
-IDLE_SECONDS = 1.0  # between looks at the disk and at what others left, when nobody publishes
+IDLE_SECONDS = 1.0  # between looks at the queue, when nobody publishes: should it ever miss the call
 _STEP_SECONDS = 0.0005  # between looks at a queue that gets shorter
 _AT_ONCE = 2_000  # drafts; what is sealed in one go holds the interpreter
 
 
 class Writer:
-    """Owns the queue of one data plane; `on_append` is called with the ledger's lock held, `on_tick` without."""
+    """Owns the queue of one data plane; `on_append` is called with the ledger's lock held."""
 
     def __init__(self, chain: Chain, ledger: Ledger, notices: Notices, *, syncs: bool) -> None:
         self.queue: deque[Draft] = deque()
         self.is_asleep = False
         self.on_append: Callable[[Sequence[Draft]], None] = lambda _: None
-        self.on_tick: Callable[[], None] = lambda: None
         self.on_straggler: Callable[[], None] = lambda: None
         """Called after `end` by whoever had found room in the queue before, and used it only now."""
         self._chain = chain
@@ -141,6 +141,14 @@ class Writer:
     def _is_mine(self) -> bool:
         return bool(self._draining._is_owned())  # noqa: SLF001 - as `Condition` asks it
 
+    def go_on_with(self, log: Log) -> bool:
+        """Put what comes from now on into *log*; not while a batch is on its way to another one."""
+        with self._draining, self._ledger.lock:
+            if self._batch is not None or self._is_draining:
+                return False
+            self._chain.go_on_with(log)
+            return True
+
     def _run(self) -> None:
         with self._ledger.lock:
             if self._running:
@@ -160,12 +168,10 @@ class Writer:
 
     def _round(self) -> bool:
         try:
-            moved = self.drain()
-            self.on_tick()
+            return self.drain()
         except Exception as error:  # noqa: BLE001 - without this thread nothing is delivered any more
             self._notices.warn("writer", f"the writer failed, and goes on: unexpected {type(error).__name__}", error)
             return True  # not again at once
-        return moved
 
     def complete(self) -> None:
         """Take from the queue what the ledger has; ledger's lock held."""
@@ -239,8 +245,9 @@ class Writer:
     def _append(self, batch: _Batch) -> None:
         """Have the lines of *batch* in the last log of the chain: on disk, or in memory where that fails."""
         if not self._chain.is_open:
+            log = self._chain.make()
             with self._ledger.lock:
-                self._chain.open()
+                self._chain.open(log)
             self._note_problem(batch, "events are held in memory only")
         try:
             self._append_to(self._chain.last, batch)

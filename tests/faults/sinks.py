@@ -120,7 +120,7 @@ class KafkaSink:
                 begin, end = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=30)
                 consumer.assign([TopicPartition(self.topic, partition, begin)])
                 while begin < end:
-                    for message in consumer.consume(1000, timeout=30):
+                    for message in consumer.consume(min(1000, end - begin), timeout=30):  # waits for all of them
                         error = message.error()
                         if error is not None:
                             raise RuntimeError(error.str())

@@ -78,7 +78,7 @@ def test_opening_starts_no_thread(tmp_path: Path) -> None:
     plane = DataPlane(InMemory())
     assert threading.active_count() == before
     plane.publish(outcome())
-    assert threading.active_count() == before + 2  # the writer, and one for the backplane
+    assert threading.active_count() == before + 3  # the writer, upkeep, and one for the backplane
     plane.close()
     assert threading.active_count() == before
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from backplane_runtime import DataPlane, Exposure, Outcome, Status, delivery, spooling
+from backplane_runtime import DataPlane, Exposure, Outcome, Status, spooling, upkeep
 from backplane_runtime.events import EventType
 from backplane_runtime.ledger_signals import LedgerSignals
 from backplane_runtime.overflow import PRESSED_FROM, is_kept
@@ -291,7 +291,7 @@ def test_hidden_subjects_do_not_become_one(tmp_path: Path, mode: Any, monkeypatc
 
 def test_the_ledger_is_published_each_minute(name: str, quick: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it is asked for, as an analysis signal for each experiment; what they say adds up."""
-    monkeypatch.setattr(delivery, "MINUTE_SECONDS", 0.3)
+    monkeypatch.setattr(upkeep, "MINUTE_SECONDS", 0.3)
     plane, backplane = scripted(name, msgspec.structs.replace(quick, ledger_signals=True))
     for _ in range(10):
         plane.publish(outcome("checkout", variant="blue"))

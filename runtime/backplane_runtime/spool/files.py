@@ -218,17 +218,18 @@ def size_of(files: Files, path: Path) -> int:
         files.close(descriptor)
 
 
-def write_durably(files: Files, path: Path, data: bytes) -> None:
+def write_durably(files: Files, path: Path, data: bytes, *, sync: bool = True) -> None:
     """Put *data* in place of what *path* holds: after a crash at any moment it holds the old or the new.
 
-    The name survives a loss of power when the folder is synced.
+    The name survives a loss of power when the folder is synced. Without *sync* only a crash of the process is meant.
     """
     temporary = path.with_name(path.name + ".tmp")
     files.unlink(temporary)  # of a process that died here
     descriptor = files.create(temporary)
     try:
         files.write(descriptor, [data], 0)
-        files.sync(descriptor)
+        if sync:
+            files.sync(descriptor)
     finally:
         files.close(descriptor)
     files.rename(temporary, path)

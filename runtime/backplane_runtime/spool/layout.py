@@ -65,11 +65,13 @@ class SpoolOptions(msgspec.Struct, frozen=True, kw_only=True):
         destinations: who reads; each has a cursor.
         segment_bytes: a segment file that has reached this size is followed by a new one.
         program: what people call the process, for `backplane spool ls`; never a secret.
+        is_anchored: it survives a loss of power from the beginning; otherwise once `SpoolLog.anchor` was called.
     """
 
     destinations: tuple[Destination, ...]
     segment_bytes: int = SEGMENT_BYTES
     program: str = ""
+    is_anchored: bool = True
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,6 +58,7 @@ class SpoolLog:
         self._changing = native.RLock()
         self._appending = native.RLock()  # only `release` on another thread ever makes it wait, for microseconds
         self._next_leaving = 0.0
+        self._is_anchored = True
 
     @classmethod
     def create(cls, root: Path, options: SpoolOptions, *, files: Files = FILES) -> Self:
@@ -70,7 +71,7 @@ class SpoolLog:
         for attempt in range(_ATTEMPTS):
             try:
                 return cls._created(root, options, files)
-            except (FileNotFoundError, BlockingIOError):
+            except (FileNotFoundError, FileExistsError, BlockingIOError):
                 # Another process took the half-made folder for one that a dead process left, and swept it.
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -85,19 +86,23 @@ class SpoolLog:
         files.make_folder(hidden)
         lock = _new_lock(files, hidden / LOCK)
         try:
-            write_durably(files, hidden / META, render_meta(meta))
+            write_durably(files, hidden / META, render_meta(meta), sync=options.is_anchored)
             for one in meta.destinations:
-                write_durably(files, hidden / one.cursor, render_state(State(1)))
-            files.sync_folder(hidden)
+                write_durably(files, hidden / one.cursor, render_state(State(1)), sync=options.is_anchored)
+            if options.is_anchored:
+                files.sync_folder(hidden)
             files.rename(hidden, root / name)
-            files.sync_folder(root)
+            if options.is_anchored:
+                files.sync_folder(root)
         except BaseException:
             discard(files, hidden)
             files.close(lock)
             raise
         chain = Chain()
         folder = Folder(files, root / name, chain, Keeping(files, root / name))
-        return cls(folder, meta, lock, Tail(files, root / name, chain, options.segment_bytes))
+        log = cls(folder, meta, lock, Tail(files, root / name, chain, options.segment_bytes))
+        log._is_anchored = options.is_anchored
+        return log
 
     @classmethod
     def adopted(cls, path: Path, meta: Meta, lock: int, *, files: Files = FILES) -> Self:
@@ -182,6 +187,24 @@ class SpoolLog:
             KeyError: if the folder has no such destination.
         """
         return self._cursors[destination].state.position
+
+    def anchor(self) -> None:
+        """Return when the folder itself, though not the events in it, survives a loss of power.
+
+        Raises:
+            OSError: if that cannot be had; the next call tries again.
+        """
+        with self._changing:
+            if self._is_anchored or self._lock < 0:
+                return
+            meta = self._folder.files.open_to_read(self.path / META)
+            try:
+                self._folder.files.sync(meta)
+            finally:
+                self._folder.files.close(meta)
+            self._save_cursors()
+            self._folder.files.sync_folder(self.path.parent)
+            self._is_anchored = True
 
     def release(self) -> None:
         """Remove the segments that all destinations have passed; cheap when there are none.

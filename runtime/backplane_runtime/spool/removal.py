@@ -62,12 +62,16 @@ def _sweep(files: Files, hidden: Path) -> None:
 
 
 def _sweep_unlocked(files: Files, hidden: Path) -> None:
-    # The lock is the first file that is made and the last that goes: so nobody is at work here. Where the folder is empty
-    # its owner may be about to make the lock; it will find no folder, and make another.
+    # Its owner died, or is about to make the lock. Whoever makes that file has the folder; the other one looks elsewhere.
     try:
-        _empty(files, hidden)
-    except (FileNotFoundError, NotADirectoryError):
+        lock = files.create(hidden / LOCK)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError):
         return
+    try:
+        if files.lock(lock):
+            _empty(files, hidden)
+    finally:
+        files.close(lock)
 
 
 def _empty(files: Files, hidden: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from backplane_runtime.spool import SpoolLog, SpoolOptions, Stranded, adopt, stranded
 from backplane_runtime.spool.files import Files
+from backplane_runtime.spool.layout import new_folder_name
 from tests.runtime.spool.spools import KAFKA, ONE, SMALL, SQL, adopted, die, lines, numbered, put, read_all, segments
 
 pytestmark = pytest.mark.runtime_only
@@ -294,3 +295,28 @@ def test_a_root_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     """The first start of all."""
     assert adopt(tmp_path / "none", (KAFKA,)) == []
     assert stranded(tmp_path / "none", (KAFKA,)) == []
+
+
+class _Beside(Files):
+    """A file system on which the owner of a half-made folder goes on at the moment when somebody finds it without a lock."""
+
+    def open_to_read(self, path: Path) -> int:
+        try:
+            return super().open_to_read(path)
+        except FileNotFoundError:
+            self.owned = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            assert self.lock(self.owned)
+            path.with_name("spool.json").write_text("{}")
+            raise
+
+
+def test_a_folder_that_is_being_made_is_not_swept(tmp_path: Path) -> None:
+    """Not even where its lock was missing a moment ago: the events that come into it would be nobody's."""
+    hidden = tmp_path / f".{new_folder_name()}"
+    hidden.mkdir()
+    files = _Beside()
+    assert adopt(tmp_path, (KAFKA,), files=files) == []
+    assert sorted(path.name for path in hidden.iterdir()) == ["lock", "spool.json"]
+    os.close(files.owned)
+    assert adopt(tmp_path, (KAFKA,)) == []
+    assert not hidden.exists()

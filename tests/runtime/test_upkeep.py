@@ -1,0 +1,95 @@
+"""Upkeep waits for the disk, and nobody else does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backplane_runtime import DataPlane, Outcome
+from backplane_runtime.settings import InMemory, Plane, Spool, Sqlite
+from backplane_runtime.spool.inspection import folders
+
+pytestmark = pytest.mark.runtime_only
+
+SYNC_SECONDS = 0.5  # what this disk takes
+SOON = 0.3  # seconds: less than one sync, and sixty periods of the writer
+
+
+def _slow(call: Callable[[int], None]) -> Callable[[int], None]:
+    def slowly(descriptor: int) -> None:
+        time.sleep(SYNC_SECONDS)
+        call(descriptor)
+
+    return slowly
+
+
+LEAVER = """
+import os, sys
+from backplane_runtime import DataPlane, Outcome
+from backplane_runtime.settings import InMemory, Plane, Spool, Sqlite
+settings = Sqlite(path=sys.argv[2]) if sys.argv[2:] else InMemory()
+plane = DataPlane(settings, plane=Plane(flush_interval_ms=60_000, spool=Spool(directory=sys.argv[1])))
+plane.publish(Outcome("left", subject="s", metric="m"), receipt=True).spooled.result(10)
+os._exit(0)
+"""
+
+
+def _spool(root: Path) -> Spool:
+    return Spool(directory=str(root))
+
+
+def test_no_event_waits_for_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither at the start, with something to take over, nor while segments are removed: SIGKILL costs milliseconds then, too."""
+    subprocess.run([sys.executable, "-c", LEAVER, str(tmp_path)], check=True, timeout=60)
+    monkeypatch.setattr(os, "fsync", _slow(os.fsync))
+    if hasattr(os, "fdatasync"):
+        monkeypatch.setattr(os, "fdatasync", _slow(os.fdatasync))
+    plane = DataPlane(InMemory(), plane=Plane(flush_interval_ms=10, spool=_spool(tmp_path)))
+    until = time.monotonic() + 6 * SYNC_SECONDS
+    while time.monotonic() < until:
+        receipt = plane.publish(Outcome("e", subject="s", metric="m"), receipt=True)
+        assert receipt.spooled.result(SOON) == "spooled"
+        time.sleep(0.01)
+    assert plane.flush(10)
+    plane.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux what a descriptor is of")
+def test_a_folder_is_anchored_after_its_first_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At `process` nothing is synced before an event is on disk, and soon afterwards the folder is."""
+    synced: list[Path] = []
+    sync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    with DataPlane(InMemory(), plane=Plane(flush_interval_ms=60_000, spool=_spool(tmp_path))) as plane:
+        plane.outcome("e", subject="s", metric="m")
+        until = time.monotonic() + 10
+        while tmp_path not in synced and time.monotonic() < until:
+            time.sleep(0.01)
+        assert {tmp_path, *folders(tmp_path)} <= set(synced)
+
+
+def test_what_is_taken_over_before_the_first_event_takes_no_event(tmp_path: Path) -> None:
+    """It is a dead process's; new events go to a folder of their own, behind it."""
+    settings = Sqlite(path=str(tmp_path / "away" / "events.db"))
+    options = Plane(durability="processStrict", flush_interval_ms=10, spool=_spool(tmp_path / "spool"))
+    subprocess.run([sys.executable, "-c", LEAVER, str(tmp_path / "spool"), settings.path], check=True, timeout=60)
+    with DataPlane(settings, plane=options) as plane:
+        plane.start()
+        until = time.monotonic() + 10
+        while not plane.ledger().total.recovered and time.monotonic() < until:
+            time.sleep(0.01)
+        assert plane.outcome("e", subject="s", metric="m") == "spooled"
+        Path(settings.path).parent.mkdir()
+        assert plane.flush(30)
+        assert plane.ledger().total.acknowledged == 2
