@@ -11,14 +11,13 @@ What cannot be delivered must not hold up the rest (`attempts`): it is set aside
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from backplane_runtime import timestamps
+from backplane_runtime import native, timestamps
 from backplane_runtime.attempts import Attempts, Final, Held
 from backplane_runtime.backplanes.api import Backplane, Rejected, Verdict
 from backplane_runtime.chain import Chain, Link
@@ -66,7 +65,7 @@ class Lane:
         self.chain: Chain | None = None
         self._ledger = ledger
         self._notices = notices
-        self._wake = threading.Condition(ledger.lock)
+        self._wake = native.Condition(ledger.lock)
         self._link: Link | None = None  # that the hand was read from
         self._hand: list[Held] = []  # read, not yet settled
         self._numbers: set[int] = set()  # of the hand
@@ -77,7 +76,7 @@ class Lane:
         self._closing = self._abandoned = self._running = False
         self._close_by = 0.0
         self._too_old_before: tuple[Link, int] | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: native.Thread | None = None
 
     @property
     def name(self) -> str:
@@ -103,7 +102,7 @@ class Lane:
     def start(self) -> None:
         """Start the thread unless there is one; lock held."""
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name=f"backplane-{self.name}", daemon=True)
+            thread = native.thread(self._run, f"backplane-{self.name}")
             thread.start()
             self._thread = thread
 
@@ -158,7 +157,7 @@ class Lane:
 
     def join(self) -> None:
         """Wait for the thread until the moment that `close` was given."""
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is not None and self._thread is not native.current_thread():
             self._thread.join(max(0.0, self._close_by - time.monotonic()))
 
     def abandon(self, links: Sequence[Link]) -> list[Ended]:
@@ -190,7 +189,7 @@ class Lane:
         with self._ledger.lock:
             if self._running:
                 return  # a signal handler raised while the first thread was started, so a second one was
-            self._running, self._thread = True, threading.current_thread()
+            self._running, self._thread = True, native.current_thread()
         while (link := self._await_batch()) is not None:
             try:
                 self._read(link)
@@ -249,7 +248,7 @@ class Lane:
 
     def _patience(self) -> float:
         # Bounded also when nothing waits: a wait without end cannot be interrupted on some platforms.
-        return self._since + self.options.interval - time.monotonic() if self._since else threading.TIMEOUT_MAX
+        return self._since + self.options.interval - time.monotonic() if self._since else native.TIMEOUT_MAX
 
     def _read(self, link: Link) -> None:
         """Take the next batch of *link* into the hand."""
