@@ -120,7 +120,7 @@ class Delivery:
         with self._ledger.lock:
             self.writer.complete()
             rows = self._ledger.rows(self.writer.queue.copy())
-            by_backplane = {lane.options.name: lane.counts() for lane in self.lanes}
+            by_backplane = {lane.options.name: lane.fates.counts() for lane in self.lanes}
         return view(rows, by_backplane)
 
     def flush(self, timeout: float) -> bool:

@@ -63,7 +63,7 @@ def _with_delivery(answer: BackplaneHealth, lane: Lane) -> BackplaneHealth:
     oldest = lane.oldest
     known: dict[str, Any] = {
         "lastError": lane.last_error,
-        "lastAcknowledged": lane.last_acknowledged,
+        "lastAcknowledged": lane.fates.last_acknowledged,
         "oldestSeconds": None if oldest is None else round(timestamps.age(oldest), 3),
     }
     details = {**answer.details, **{name: value for name, value in known.items() if value is not None}}
