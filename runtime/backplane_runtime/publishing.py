@@ -39,6 +39,7 @@ from backplane_runtime.status import Status
 P = ParamSpec("P")
 
 _PUBLISHABLE = tuple(EVENTS.values())
+_SHORT = 128  # characters of a correlation that is encoded at once
 
 
 class PublishError(Exception):
@@ -141,7 +142,7 @@ class Publishing:
             foreign = error
         if made.__class__ is Draft:
             delivery = self._delivery
-            if len(self._queue) < delivery.limit and len(made.payload) <= delivery.largest:
+            if len(self._queue) < delivery.limit and len(made.payload) + len(made.context) <= delivery.largest:
                 self._queue.append(made)
                 if self._writer.is_asleep:
                     self._writer.wake()
@@ -149,7 +150,7 @@ class Publishing:
             return self._put(event, made)
         if isinstance(made, Status):
             return self._ledger.count(_key(event), made)
-        context = Context(correlation, metadata) if correlation is not None or metadata else NO_CONTEXT
+        context = Context(correlation, metadata) if correlation is not None or metadata is not None else NO_CONTEXT
         return self._look_twice(event, context, automatic, Receipt() if receipt else None, foreign)
 
     exposure = _publishes(Exposure)
@@ -172,7 +173,9 @@ class Publishing:
 
     def _correlated(self, way: Way, event: Event, correlation: str) -> Draft | Status | None:
         """Take the quick way with a correlation, where nothing else stands beside the payload."""
-        if correlation.__class__ is not str or self._admission.sampler is not None:
+        if correlation.__class__ is not str or len(correlation) > _SHORT or not correlation.isascii():
+            return None  # long, or perhaps what cannot be encoded
+        if self._admission.sampler is not None:
             return None
         beside = b',"correlationId":' + encode(correlation)
         made = way(event)
@@ -200,7 +203,8 @@ class Publishing:
     def _publish(self, event: Event, context: Context, automatic: bool, receipt: Receipt | None) -> Status:  # noqa: FBT001
         """Publish *event* the careful way."""
         if not isinstance(event, _PUBLISHABLE) or event.event_type not in EVENTS:
-            return self._refuse(None, f"publish takes an event such as `Exposure(…)`, not {type(event).__name__}")
+            reason = f"publish takes an event such as `Exposure(…)`, not {type(event).__name__}"
+            return self._end(receipt, self._refuse(None, reason))
         admitted = False
         try:
             refusal = self._admission.refusal(event, automatic=automatic)
