@@ -8,8 +8,8 @@ wrong. Neither raises, but where the data plane is strict, and neither waits, bu
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, Literal, ParamSpec, overload
+from collections.abc import Mapping
+from typing import Any, Literal, overload
 
 import msgspec
 
@@ -33,10 +33,9 @@ from backplane_runtime.events import EVENTS, AnalysisSignal, Assignment, Error, 
 from backplane_runtime.ledger import Key, Ledger
 from backplane_runtime.notices import Notices
 from backplane_runtime.plain import Way, quick_ways
+from backplane_runtime.publisher import publishes
 from backplane_runtime.receipts import Receipt
 from backplane_runtime.status import Status
-
-P = ParamSpec("P")
 
 _PUBLISHABLE = tuple(EVENTS.values())
 _SHORT = 128  # characters of a correlation that is encoded at once
@@ -44,20 +43,6 @@ _SHORT = 128  # characters of a correlation that is encoded at once
 
 class PublishError(Exception):
     """An event was lost, and the data plane is strict."""
-
-
-def _publishes(event: Callable[P, Event]) -> Callable[Concatenate[Publishing, P], Status]:
-    """Return a method that makes an *event* of its arguments and publishes it."""
-
-    def shorthand(self: Publishing, /, *args: P.args, **kwargs: P.kwargs) -> Status:
-        try:
-            made = event(*args, **kwargs)
-        except TypeError as error:  # an argument is missing, or there is none of that name
-            return self._refuse(event.event_type, str(error))  # type: ignore[attr-defined]  # one of the five classes
-        return self.publish(made)
-
-    shorthand.__doc__ = f"Publish `{getattr(event, '__name__', 'event')}(…)`; see its fields, and `publish`."
-    return shorthand
 
 
 class Publishing:
@@ -153,11 +138,11 @@ class Publishing:
         context = Context(correlation, metadata) if correlation is not None or metadata is not None else NO_CONTEXT
         return self._look_twice(event, context, automatic, Receipt() if receipt else None, foreign)
 
-    exposure = _publishes(Exposure)
-    assignment = _publishes(Assignment)
-    outcome = _publishes(Outcome)
-    signal = _publishes(AnalysisSignal)
-    error = _publishes(Error)
+    exposure = publishes(Exposure)
+    assignment = publishes(Assignment)
+    outcome = publishes(Outcome)
+    signal = publishes(AnalysisSignal)
+    error = publishes(Error)
 
     bind = binding.bind
     exposes = exposing.exposes
@@ -204,7 +189,7 @@ class Publishing:
         """Publish *event* the careful way."""
         if not isinstance(event, _PUBLISHABLE) or event.event_type not in EVENTS:
             reason = f"publish takes an event such as `Exposure(…)`, not {type(event).__name__}"
-            return self._end(receipt, self._refuse(None, reason))
+            return self._end(receipt, self.refuse(None, reason))
         admitted = False
         try:
             refusal = self._admission.refusal(event, automatic=automatic)
@@ -266,8 +251,8 @@ class Publishing:
             raise error
         return Status.DROPPED
 
-    def _refuse(self, kind: EventType | None, reason: str) -> Status:
-        """Count and log a call whose arguments make no event."""
+    def refuse(self, kind: EventType | None, reason: str) -> Status:
+        """Count and log a call whose arguments make no event; raise TypeError where it is strict."""
         self._ledger.count((kind, "", None), Status.DROPPED)
         self._notices.warn("arguments", f"an event was dropped: {reason}{_called_from()}")
         if self._strict:
