@@ -76,7 +76,9 @@ def _conservation() -> Iterator[None]:
     for plane in list(process._members) if process else ():
         view = plane.ledger()
         for counts in (view.total, *view.by_type.values(), *(one.counts for one in view.by_variant)):
-            assert counts.published == counts.accounted, view
+            assert counts.is_lawful, view
+        for one in view.by_backplane.values():
+            assert min(getattr(one, name) for name in one.__struct_fields__) >= 0, view
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -29,7 +29,7 @@ AnyEvent = Exposure | Assignment | Outcome | AnalysisSignal | Error
 E = TypeVar("E", bound=Event)
 
 _KINDS = {kind.wire_name: event for kind, event in EVENTS.items()}
-_PUBLISHING = ("publish", "exposure", "assignment", "outcome", "signal", "error", "lose")
+_PUBLISHING = ("publish", "exposure", "assignment", "outcome", "signal", "error", "lose", "refuse")
 
 
 class CapturedEvents:

@@ -50,6 +50,11 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         """Return the sum of all fates: what the law says equals `published`."""
         return sum(msgspec.structs.astuple(self)[1:_RECOVERED])
 
+    @property
+    def is_lawful(self) -> bool:
+        """Say whether the law holds: an event that left a fate which it never had would balance, too."""
+        return self.published == self.accounted and min(msgspec.structs.astuple(self)) >= 0
+
     def __str__(self) -> str:
         fates = msgspec.structs.asdict(self)
         published, recovered = fates.pop("published"), fates.pop("recovered")

@@ -27,7 +27,7 @@ from backplane_runtime import (
 )
 from backplane_runtime.config import BackplaneEntry, FrozenConfig, canonical_bytes, digest_of, to_bytes
 from backplane_runtime.events import Event, EventType
-from backplane_runtime.ledger import LedgerView
+from backplane_runtime.ledger import Counts, LedgerView
 from backplane_runtime.settings import Composite, InMemory, Member, Plane, Spool
 from backplane_runtime.testing import capture_events
 from tests.runtime.scripted import Scripted, ScriptedBackplane, scripted, wait_until
@@ -49,7 +49,7 @@ def outcome(experiment: str = "e") -> Outcome:
 def law_holds(view: LedgerView) -> bool:
     counts = [view.total, *view.by_type.values()]
     lanes = view.by_backplane.values()
-    return all(one.published == one.accounted for one in counts) and all(
+    return all(one.is_lawful for one in counts) and all(
         one.taken == one.in_flight + one.acknowledged + one.dropped for one in lanes
     )
 
@@ -427,6 +427,13 @@ def config(**changes: Any) -> FrozenConfig:
         backplanes=(entry,),
     )
     return msgspec.structs.replace(base, **changes)
+
+
+def test_a_count_below_zero_is_against_the_law() -> None:
+    """It balances, though an event left a fate which it never had."""
+    assert Counts(published=1, acknowledged=1).is_lawful
+    assert not Counts(published=1, acknowledged=2).is_lawful
+    assert not Counts(published=1, spooled=-1, acknowledged=2).is_lawful
 
 
 def test_open_reads_a_frozen_config(tmp_path: Path) -> None:
