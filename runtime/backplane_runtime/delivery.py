@@ -48,8 +48,8 @@ class Delivery:
         self.chain = Chain([lane.options.name for lane in self.lanes], self.spooler.open if self.spooler else None)
         self.writer = Writer(self.chain, ledger, notices, syncs=plane.durability == "host" and self.spooler is not None)
         self.writer.on_append = self._appended
-        self.upkeep = Upkeep(self, ledger, notices)
         self.writer.on_straggler = self._take_straggler
+        self.upkeep = Upkeep(self, ledger, notices)
         for lane in self.lanes:
             lane.chain, lane.others = self.chain, tuple(other for other in self.lanes if other is not lane)
         self.limit = 0
@@ -80,9 +80,7 @@ class Delivery:
                     lane.start()
                 self.writer.start()
                 self.upkeep.start()
-            except (
-                RuntimeError
-            ) as error:  # at the end of the interpreter, from Python 3.12 on, or when there are too many
+            except RuntimeError as error:  # at the end of the interpreter (from Python 3.12 on), or too many threads
                 problem = error
             else:
                 self._started = True

@@ -118,7 +118,7 @@ class Upkeep:
             log.close()
         elif is_gone:
             _LOGGER.warning("the spool's folder was removed, with what was in it; events go to a new one from now on")
-        else:
+        else:  # without a lock: a log handler may wait for who waits for it
             _LOGGER.warning("the spool can be written again; events go to disk from now on")
 
     def _adopt(self, now: float) -> None:

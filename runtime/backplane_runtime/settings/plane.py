@@ -129,3 +129,12 @@ class Plane(Settings, frozen=True, kw_only=True):
     pii_redaction: Annotated[
         PiiRedaction | None, Meta(description="Redaction of personal data; none where it is not set.")
     ] = None
+
+    def _refusals(self) -> Iterator[Refusal]:
+        if self.failure_mode != "spool" and self.durability in ("processStrict", "host"):
+            yield Refusal(
+                "durability",
+                f"`{self.durability}` has no effect with `failureMode: {self.failure_mode}`, which keeps events in memory",
+                "option-without-effect",
+                "set `failureMode: spool`, or `durability: memory`",
+            )
