@@ -13,9 +13,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection
 
+from backplane_runtime import native
 from backplane_runtime.events import Event, EventType, Exposure
 from backplane_runtime.settings import Plane
 from backplane_runtime.status import Status
@@ -40,7 +40,7 @@ class Admission:
 
     def after_fork(self) -> None:
         """Make the lock new: whoever held it at the fork does not exist in the child."""
-        self._lock = threading.RLock()  # a signal handler may publish while its own thread is in here
+        self._lock = native.RLock()  # a signal handler may publish while its own thread is in here
 
     def refusal(self, event: Event, *, automatic: bool = False) -> Status | None:
         """Return why *event* does not go on, or nothing if it does."""

@@ -9,11 +9,10 @@ may have it: the counts of each backplane tell.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 
-from backplane_runtime import laggards, spooling
+from backplane_runtime import laggards, native, spooling
 from backplane_runtime.assembly import Assembly
 from backplane_runtime.chain import Chain
 from backplane_runtime.envelope import Draft
@@ -63,7 +62,7 @@ class Delivery:
         self._closed = self._is_over = False
         self._is_leaving = False  # the process ends: what comes after the end goes to disk
         self._close_by = 0.0
-        self._ending = threading.RLock()  # held by whoever closes
+        self._ending = native.RLock()  # held by whoever closes
 
     @property
     def memory_only(self) -> bool:
@@ -121,7 +120,7 @@ class Delivery:
         with self._ledger.lock:
             self.writer.complete()
             rows = self._ledger.rows(self.writer.queue.copy())
-            by_backplane = {lane.options.name: lane.counts() for lane in self.lanes}
+            by_backplane = {lane.options.name: lane.fates.counts() for lane in self.lanes}
         return view(rows, by_backplane)
 
     def flush(self, timeout: float) -> bool:
@@ -139,9 +138,11 @@ class Delivery:
             marks = [(link, link.log.end) for link in self.chain.links]
             for lane in self.lanes:
                 lane.flush()
-            return self._ledger.changed.wait_for(
-                lambda: all(lane.has_passed(link, end) for link, end in marks for lane in self.lanes),
-                max(0.0, until - time.monotonic()),
+            return bool(
+                self._ledger.changed.wait_for(
+                    lambda: all(lane.has_passed(link, end) for link, end in marks for lane in self.lanes),
+                    max(0.0, until - time.monotonic()),
+                )
             )
 
     def hurry(self) -> None:
@@ -172,7 +173,7 @@ class Delivery:
         return lost
 
     def _is_closing_here(self) -> bool:
-        return bool(self._ending._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001 - as `Condition` asks it
+        return bool(self._ending._is_owned())  # noqa: SLF001 - as `Condition` asks it
 
     def begin_leaving(self, timeout: float) -> None:
         """Do the first part of `close`, which does not wait for the network, because the process ends.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from backplane_runtime import timestamps
+from backplane_runtime import native, timestamps
 from backplane_runtime.backplanes.api import BackplaneHealth
 from backplane_runtime.delivery import Delivery
 from backplane_runtime.lane import Lane
@@ -39,7 +39,7 @@ def ask(delivery: Delivery, timeout: float) -> Health:
     """Ask the backplane of every lane at once; who has not answered after *timeout* seconds is unhealthy."""
     lanes = delivery.lanes
     answers: dict[str, BackplaneHealth] = {}
-    threads = [threading.Thread(target=_answer, args=(lane, timeout, answers), daemon=True) for lane in lanes]
+    threads = [native.thread(partial(_answer, lane, timeout, answers), "backplane-health") for lane in lanes]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + timeout
@@ -63,7 +63,7 @@ def _with_delivery(answer: BackplaneHealth, lane: Lane) -> BackplaneHealth:
     oldest = lane.oldest
     known: dict[str, Any] = {
         "lastError": lane.last_error,
-        "lastAcknowledged": lane.last_acknowledged,
+        "lastAcknowledged": lane.fates.last_acknowledged,
         "oldestSeconds": None if oldest is None else round(timestamps.age(oldest), 3),
     }
     details = {**answer.details, **{name: value for name, value in known.items() if value is not None}}

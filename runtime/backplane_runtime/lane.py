@@ -11,23 +11,22 @@ What cannot be delivered must not hold up the rest (`attempts`): it is set aside
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from backplane_runtime import timestamps
+from backplane_runtime import native
 from backplane_runtime.attempts import Attempts, Final, Held
-from backplane_runtime.backplanes.api import Backplane, Rejected, Verdict
+from backplane_runtime.backplanes.api import Backplane, Rejected
 from backplane_runtime.chain import Chain, Link
 from backplane_runtime.envelope import record_of
 from backplane_runtime.events import EventType
-from backplane_runtime.ledger import BackplaneCounts, Ledger
+from backplane_runtime.fates import GIVEN_UP, Fates
+from backplane_runtime.ledger import Ledger
 from backplane_runtime.notices import Notices
 from backplane_runtime.receipts import Ended, end_receipts
-from backplane_runtime.status import Status
 
 RETRY_BASE_SECONDS = 0.1
 RETRY_CAP_SECONDS = 10.0
@@ -50,9 +49,6 @@ class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     interval: float
 
 
-GIVEN_UP = Rejected("it is far behind the others of the composite, and what waits for it took their room")
-
-
 class Lane:
     """See the module. Methods that say so are called with the ledger's lock held."""
 
@@ -60,24 +56,22 @@ class Lane:
         self.options = options
         self.backplane = options.make()
         self.attempts = Attempts(self.backplane, options.name, notices)
-        self.last_acknowledged: str | None = None
-        self.recovered = 0  # events of earlier processes that were read for this lane
+        self.fates = Fates(options.name, options.events, ledger, notices)
         self.others: tuple[Lane, ...] = ()
         self.chain: Chain | None = None
         self._ledger = ledger
         self._notices = notices
-        self._wake = threading.Condition(ledger.lock)
+        self._wake = native.Condition(ledger.lock)
         self._link: Link | None = None  # that the hand was read from
         self._hand: list[Held] = []  # read, not yet settled
         self._numbers: set[int] = set()  # of the hand
         self._hand_end = 0
         self._since = 0.0  # when it was seen that events wait
-        self._counts = dict.fromkeys(BackplaneCounts.__struct_fields__, 0)
         self._flush_links: tuple[Link, ...] = ()
         self._closing = self._abandoned = self._running = False
         self._close_by = 0.0
         self._too_old_before: tuple[Link, int] | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: native.Thread | None = None
 
     @property
     def name(self) -> str:
@@ -103,7 +97,7 @@ class Lane:
     def start(self) -> None:
         """Start the thread unless there is one; lock held."""
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name=f"backplane-{self.name}", daemon=True)
+            thread = native.thread(self._run, f"backplane-{self.name}")
             thread.start()
             self._thread = thread
 
@@ -115,12 +109,6 @@ class Lane:
             self._wake.notify()
         elif waiting >= self.options.batch_size:
             self._wake.notify()
-
-    def counts(self) -> BackplaneCounts:
-        """Return this backplane's counts; lock held."""
-        taken = self._ledger.entered(self.options.events) + self.recovered
-        in_flight = taken - self._counts["acknowledged"] - self._counts["dropped"]
-        return BackplaneCounts(**self._counts | {"taken": taken, "in_flight": in_flight})
 
     def flush(self) -> None:
         """Have all that is in the logs go now; lock held."""
@@ -158,7 +146,7 @@ class Lane:
 
     def join(self) -> None:
         """Wait for the thread until the moment that `close` was given."""
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is not None and self._thread is not native.current_thread():
             self._thread.join(max(0.0, self._close_by - time.monotonic()))
 
     def abandon(self, links: Sequence[Link]) -> list[Ended]:
@@ -181,7 +169,8 @@ class Lane:
     def _give_up(self, link: Link, hand: Sequence[Held]) -> list[Ended]:
         if link.is_durable:
             return []
-        return [self._finish(link, held, Rejected("the data plane was closed")) for held in hand]
+        final: list[Final] = [(held, Rejected("the data plane was closed")) for held in hand]
+        return self.fates.end_all(link, final, self._is_elsewhere if self.others else None)
 
     def _gave_up(self, link: Link) -> bool:
         return self._abandoned and not link.is_durable
@@ -190,7 +179,7 @@ class Lane:
         with self._ledger.lock:
             if self._running:
                 return  # a signal handler raised while the first thread was started, so a second one was
-            self._running, self._thread = True, threading.current_thread()
+            self._running, self._thread = True, native.current_thread()
         while (link := self._await_batch()) is not None:
             try:
                 self._read(link)
@@ -249,7 +238,7 @@ class Lane:
 
     def _patience(self) -> float:
         # Bounded also when nothing waits: a wait without end cannot be interrupted on some platforms.
-        return self._since + self.options.interval - time.monotonic() if self._since else threading.TIMEOUT_MAX
+        return self._since + self.options.interval - time.monotonic() if self._since else native.TIMEOUT_MAX
 
     def _read(self, link: Link) -> None:
         """Take the next batch of *link* into the hand."""
@@ -319,7 +308,7 @@ class Lane:
             link.entered = hand[-1].number + 1
             for lane in (self, *self.others):
                 if lane.options.name in link.readers:
-                    lane.recovered += sum(n for key, n in new.items() if key[0] in lane.options.events)
+                    lane.fates.recovered += sum(n for key, n in new.items() if key[0] in lane.options.events)
 
     def _deliver(self, link: Link) -> None:
         """Send what is in the hand until all of it is settled or abandoned, and let the cursor pass it."""
@@ -356,70 +345,20 @@ class Lane:
     def _settle(self, link: Link, final: Sequence[Final]) -> bool:
         """Settle what has a final verdict; say whether anything had."""
         if not self._abandoned:
-            final = [one for one in final if not isinstance(one[1], Rejected) or self._set_aside(link, one[0], one[1])]
+            final = self.fates.kept(link, final)
         with self._ledger.lock:
             if self._abandoned:
                 return True
             self._numbers -= {held.number for held, _ in final}
             self._hand = [held for held in self._hand if held.number in self._numbers] if self._numbers else []
-            ended = self._finish_all(link, final)
+            ended = self.fates.end_all(link, final, self._is_elsewhere if self.others else None)
             self._ledger.changed.notify_all()
         end_receipts(ended)
-        self._tell(link, final)
+        self.fates.tell(link, final)
         return bool(final)
 
-    def _finish_all(self, link: Link, final: Sequence[Final]) -> list[Ended]:
-        """Count the ends of deliveries; lock held."""
-        if self.others or link.receipts or any(verdict is not Verdict.ACKNOWLEDGED for _, verdict in final):
-            return [self._finish(link, held, verdict) for held, verdict in final]
-        # Nothing but acknowledged events that are nobody else's: by far the most frequent case, at a third of the cost.
-        self._counts["acknowledged"] += len(final)
-        numbers = Counter(held.key for held, _ in final)
-        self._ledger.move(numbers, link.status, Status.ACKNOWLEDGED)
-        link.outstanding.subtract(numbers)
-        return []
-
-    def _set_aside(self, link: Link, held: Held, verdict: Rejected) -> bool:
-        """Keep what cannot be delivered, and say whether it is kept: where it is not, it is tried again."""
-        if verdict is GIVEN_UP:
-            return True  # there is no room to keep it
-        try:
-            link.readers[self.name].set_aside(held.number, held.record.envelope, verdict.reason)
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            self._notices.warn("set aside", f"an event cannot be set aside, and is tried again: {reason}", error)
-            return False
-        return True
-
-    def _tell(self, link: Link, final: Sequence[Final]) -> None:
-        kept = "set aside" if link.is_durable else "dropped"
-        for _, verdict in final:
-            if verdict is GIVEN_UP:
-                self._notices.warn(f"{self.name} lags", f"backplane `{self.name}` lost an event: {GIVEN_UP.reason}")
-            elif isinstance(verdict, Rejected):
-                self._notices.warn(
-                    f"rejected by {self.name}",
-                    f"backplane `{self.name}` rejected an event, which was {kept}: {verdict.reason}",
-                )
-        if any(isinstance(verdict, Verdict) for _, verdict in final):
-            self.last_acknowledged = timestamps.now()
-
-    def _finish(self, link: Link, held: Held, verdict: Verdict | Rejected) -> Ended:
-        """Count the end of one delivery, and of its event where no other lane has it still; lock held."""
-        is_lost = isinstance(verdict, Rejected)
-        self._counts["dropped" if is_lost else "acknowledged"] += 1
-        self._counts["duplicates"] += verdict is Verdict.DUPLICATE
-        self._counts["set_aside"] += is_lost and link.is_durable and verdict is not GIVEN_UP
-        if not all(lane.has_settled(link, held) for lane in self.others):
-            if is_lost:
-                link.given_up.add(held.number)
-            return None, Status.QUEUED
-        is_lost = is_lost or held.number in link.given_up
-        link.given_up.discard(held.number)
-        status = Status.DROPPED if is_lost else Status.ACKNOWLEDGED
-        self._ledger.move({held.key: 1}, link.status, status)
-        link.outstanding[held.key] -= 1
-        return link.receipts.pop(held.number, None), status
+    def _is_elsewhere(self, link: Link, held: Held) -> bool:
+        return not all(lane.has_settled(link, held) for lane in self.others)
 
     def _has_too_old(self) -> bool:
         return bool(self._link is not None and self._too_old(self._link))

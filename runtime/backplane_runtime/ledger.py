@@ -13,12 +13,12 @@ What an earlier process left in a spool is counted as published (and as `recover
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
+from backplane_runtime import native
 from backplane_runtime.envelope import Draft
 from backplane_runtime.events import EventType
 from backplane_runtime.status import Status
@@ -114,8 +114,8 @@ class Ledger:
     """Counts of one data plane, safe to use from many threads."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)  # events were settled
+        self.lock = native.RLock()
+        self.changed = native.Condition(self.lock)  # events were settled
         self._rows: dict[Key, list[int]] = {}
 
     def count(self, key: Key, status: Status) -> Status:

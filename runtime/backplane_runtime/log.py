@@ -7,9 +7,10 @@ that nobody delivers an event that the ledger does not know yet.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Protocol
+
+from backplane_runtime import native
 
 FIRST_NUMBER = 1
 
@@ -95,7 +96,7 @@ class MemoryLog:
         self._first = FIRST_NUMBER  # number of the first line that is held
         self._lines: list[bytes] = []
         self._readers: list[MemoryReader] = []
-        self.lock = threading.RLock()  # keeps `release` and `read` apart
+        self.lock = native.RLock()  # keeps `release` and `read` apart
 
     @property
     def appended(self) -> int:

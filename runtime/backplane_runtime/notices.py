@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
+
+from backplane_runtime import native
 
 PERIOD_SECONDS = 60.0
 
@@ -16,7 +17,7 @@ class Notices:
 
     def __init__(self) -> None:
         self.failed_handlers = 0
-        self._lock = threading.RLock()  # a signal handler may publish while its own thread is in here
+        self._lock = native.RLock()  # a signal handler may publish while its own thread is in here
         self._said: dict[str, tuple[float, int]] = {}  # kind -> when it was last said, how often it came up since
 
     def warn(self, kind: str, text: str, error: BaseException | None = None) -> None:

@@ -13,16 +13,17 @@ Ends of a process, and what saves the events in memory then:
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import os
 import signal
 import sys
 import threading
 import weakref
+from functools import partial
 from types import FrameType
 from typing import Protocol
 
+from backplane_runtime import native
 from backplane_runtime.spool import files
 
 
@@ -92,20 +93,28 @@ def is_ending() -> bool:
 
 def _close_with_child() -> None:
     # A child that multiprocessing forked ends by `os._exit`: hooks of `atexit` do not run, multiprocessing's own do.
-    # So does one of billiard, which has its own idea of a parent process and multiprocessing's finalizers.
+    # So does one of billiard, which has its own idea of a parent process, and multiprocessing's finalizers. A worker in a
+    # pool of Celery does not even run those, only the receivers of a signal.
     global _closes_with_child  # noqa: PLW0603 - once a process
     util = sys.modules.get("multiprocessing.util")
     if _closes_with_child or util is None or not (_is_child or sys.modules["multiprocessing"].parent_process()):
         return
     _closes_with_child = True
     util.Finalize(None, _close_all, exitpriority=-100)  # the last of them
+    signals = sys.modules.get("celery.signals")
+    if signals is not None:
+        signals.worker_process_shutdown.connect(_close_with_worker, weak=False)
+
+
+def _close_with_worker(**_: object) -> None:
+    _close_all()
 
 
 def _save_and_die(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
     # Saving is another thread's work: this one may hold the lock that the writer waits for, and goes on until it is killed.
     signal.signal(number, signal.SIG_DFL)
     try:
-        _thread.start_new_thread(_save_and_kill, (number,))  # `threading` takes locks, and they may be held here
+        native.start(partial(_save_and_kill, number))  # `threading` takes locks, and they may be held here
     except RuntimeError:  # the interpreter is ending, and has saved; or there is no thread to be had
         os.kill(os.getpid(), number)
 

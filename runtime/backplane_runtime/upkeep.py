@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from backplane_runtime import laggards, spooling
+from backplane_runtime import laggards, native, spooling
 from backplane_runtime.ledger import Ledger
 from backplane_runtime.log import Log
 from backplane_runtime.notices import Notices
@@ -38,16 +37,16 @@ class Upkeep:
         self._notices = notices
         self._next_adoption = self._next_reopening = 0.0
         self._next_minute = time.monotonic() + MINUTE_SECONDS
-        self._gate = threading.Lock()  # a bare lock, for the reasons that `Writer` gives
+        self._gate = native.Lock()  # a bare lock, for the reasons that `Writer` gives
         self._gate.acquire()
         self._pause = spooling.LOOK_SECONDS
         self._ending = self._running = False
-        self._thread: threading.Thread | None = None
+        self._thread: native.Thread | None = None
 
     def start(self) -> None:
         """Start the thread unless there is one."""
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="backplane-upkeep", daemon=True)
+            thread = native.thread(self._run, "backplane-upkeep")
             thread.start()
             self._thread = thread
 
@@ -57,14 +56,14 @@ class Upkeep:
         with contextlib.suppress(RuntimeError):  # it was told before
             self._gate.release()
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and thread is not native.current_thread():
             thread.join(timeout)
 
     def _run(self) -> None:
         with self._ledger.lock:
             if self._running:
                 return  # a signal handler raised while the first thread was started, so a second one was
-            self._running, self._thread = True, threading.current_thread()
+            self._running, self._thread = True, native.current_thread()
         while not self._ending:
             try:
                 self._go_round()
@@ -116,9 +115,9 @@ class Upkeep:
             return
         if self._ending or not self._delivery.writer.go_on_with(log):
             log.close()
-        elif is_gone:
+        elif is_gone:  # said without a lock: a log handler may wait for who waits for it
             _LOGGER.warning("the spool's folder was removed, with what was in it; events go to a new one from now on")
-        else:  # without a lock: a log handler may wait for who waits for it
+        else:
             _LOGGER.warning("the spool can be written again; events go to disk from now on")
 
     def _adopt(self, now: float) -> None:

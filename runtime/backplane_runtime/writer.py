@@ -12,17 +12,18 @@ log tells whether it has the batch, so does the ledger, and events leave the que
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+from backplane_runtime import native
 from backplane_runtime.chain import Chain, Link
 from backplane_runtime.envelope import Draft, seal
 from backplane_runtime.ledger import Key, Ledger
 from backplane_runtime.log import Log
 from backplane_runtime.notices import Notices
+from backplane_runtime.receipts import Receipt
 
 PERIOD_SECONDS = 0.005
 IDLE_SECONDS = 1.0  # between looks at the queue, when nobody publishes: should it ever miss the call
@@ -43,29 +44,29 @@ class Writer:
         self._ledger = ledger
         self._notices = notices
         self._syncs = syncs
-        self._draining = threading.RLock()
+        self._draining = native.RLock()
         self._is_draining = False
         # A bare lock as a gate, held by whoever waits at it: to open it is one call of C. An `Event` or a `Condition` takes
         # its own lock in Python code, and a signal handler that raises there leaves it locked for ever.
-        self._gate = threading.Lock()
+        self._gate = native.Lock()
         self._batch: _Batch | None = None
-        self._untold: deque[_Batch] = deque()  # done, but for what callers of ours must not do under our locks
+        self._untold: deque[tuple[str | None, list[Receipt]]] = deque()  # what must not be told under our locks
         self._serial = 0
         self._volatile = 0  # the last batch that went to a log in memory
         self._ending = self._running = False
-        self._thread: threading.Thread | None = None
+        self._thread: native.Thread | None = None
 
     def start(self) -> None:
         """Start the thread unless there is one."""
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="backplane-writer", daemon=True)
+            thread = native.thread(self._run, "backplane-writer")
             thread.start()
             self._thread = thread
 
     @property
     def is_here(self) -> bool:
         """Say whether the caller is the writer's own thread."""
-        return threading.current_thread() is self._thread
+        return native.current_thread() is self._thread
 
     def wake(self) -> None:
         """Have the thread look at the queue now."""
@@ -116,7 +117,7 @@ class Writer:
         self._ending = True
         self._open_gate()
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and thread is not native.current_thread():
             thread.join(timeout)
         self.is_asleep = True  # for ever: who appends from now on is a straggler
         if thread is None or not thread.is_alive():
@@ -138,7 +139,7 @@ class Writer:
         self._tell()
 
     def _is_mine(self) -> bool:
-        return bool(self._draining._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001 - as `Condition` asks it
+        return bool(self._draining._is_owned())  # noqa: SLF001 - as `Condition` asks it
 
     def go_on_with(self, log: Log) -> bool:
         """Put what comes from now on into *log*; not while a batch is on its way to another one."""
@@ -152,11 +153,11 @@ class Writer:
         with self._ledger.lock:
             if self._running:
                 return  # a signal handler raised while the first thread was started, so a second one was
-            self._running, self._thread = True, threading.current_thread()
+            self._running, self._thread = True, native.current_thread()
         while not self._ending:
             moved = self._round()
             if moved:
-                time.sleep(PERIOD_SECONDS)
+                native.sleep(PERIOD_SECONDS)
                 continue
             self._gate.acquire(blocking=False)  # shut it, if it is open
             self.is_asleep = True
@@ -193,21 +194,23 @@ class Writer:
             self.complete()
             self.on_append(batch.drafts)
         self._batch = None
-        self._untold.append(batch)
+        is_durable = batch.link is not None and batch.link.is_durable
+        receipts = [one.receipt for one in batch.drafts if one.receipt is not None] if is_durable else []
+        if receipts or batch.problem is not None:  # not the batch itself: it would keep the memory that new events use
+            self._untold.append((batch.problem, receipts))
         return True
 
     def _tell(self) -> None:
         """Tell receipts and people; without locks, because their callbacks and log handlers are the application's."""
         while self._untold:
             try:
-                batch = self._untold.popleft()
+                problem, receipts = self._untold.popleft()
             except IndexError:  # another thread tells it
                 return
-            if batch.problem is not None:
-                self._notices.warn("disk", batch.problem)
-            for one in batch.drafts if batch.link is not None and batch.link.is_durable else ():
-                if one.receipt is not None:
-                    one.receipt.on_disk()
+            if problem is not None:
+                self._notices.warn("disk", problem)
+            for receipt in receipts:
+                receipt.on_disk()
 
     def _await_thread(self, until: float) -> bool:
         """Wait for the thread to move what is queued by now."""

@@ -8,9 +8,10 @@ process forks, nobody may be at work, and nothing may be open.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from backplane_runtime import native
 
 PATIENCE_SECONDS = 2.0  # how long a fork waits for those at work
 
@@ -25,7 +26,7 @@ class ForkGate:
     def __init__(self, let_go: Callable[[], None]) -> None:
         self.is_torn = False
         self._let_go = let_go
-        self._condition = threading.Condition()
+        self._condition = native.Condition(native.RLock())
         self._inside = 0
         self._is_shut = False
         if hasattr(os, "register_at_fork"):
@@ -57,6 +58,6 @@ class ForkGate:
 
     def _open_in_child(self) -> None:
         self.is_torn = self.is_torn or self._inside > 0
-        self._condition = threading.Condition()  # who held the other one does not exist here
+        self._condition = native.Condition(native.RLock())  # who held the other one does not exist here
         self._inside = 0
         self._is_shut = False

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from backplane_runtime import native
 from backplane_runtime.spool.files import FILES, Files
 from backplane_runtime.spool.inspection import folders, is_alive, look_at
 from backplane_runtime.spool.layout import LOCK, Destination, SpoolFormatError, load_meta
@@ -61,7 +61,7 @@ def adoptable(root: Path, destinations: Sequence[Destination], *, files: Files =
         elif (log := _opened(files, path, lock, keys)) is not None:
             yield log
     if busy:
-        time.sleep(_SECOND_LOOK_SECONDS)
+        native.sleep(_SECOND_LOOK_SECONDS)
     for path in busy:
         lock = _take(files, path)
         if lock is not None and (log := _opened(files, path, lock, keys)) is not None:

@@ -8,11 +8,11 @@ of what stands before it, in hexadecimal.
 
 from __future__ import annotations
 
-import threading
 import zlib
 from pathlib import Path
 from typing import NamedTuple
 
+from backplane_runtime import native
 from backplane_runtime.spool.files import Files, read_whole, write_durably
 
 REMEMBERED_BATCHES = 16  # ends kept in a line; a lane has fewer batches on their way
@@ -86,7 +86,7 @@ class Cursor:
         self._is_torn = True  # of a file that somebody else wrote, who knows how it ends
         self._is_durable = False
         self._is_closed = False
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
 
     def note(self, state: State) -> None:
         """Write that *state* is so now. Survives the death of the process, not a loss of power.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
+
+from backplane_runtime import native
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -18,7 +19,7 @@ _FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)
 
 # A forked child shares the lock of every file that was open at the fork, so it closes them all: also those that another
 # thread of the parent had only just opened. Otherwise nobody could adopt the folder of a dead parent while the child lives.
-_guard = threading.RLock()
+_guard = native.RLock()
 _open_descriptors: set[int] = set()
 
 
@@ -38,7 +39,7 @@ def close_inherited() -> None:
     for descriptor in _open_descriptors:
         os.close(descriptor)
     _open_descriptors.clear()
-    _guard = threading.RLock()
+    _guard = native.RLock()
 
 
 def _open(path: Path, flags: int) -> int:

@@ -6,13 +6,13 @@ segments as they were found, each in a file `<first number of the segment>-<offs
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from backplane_runtime import native
 from backplane_runtime.spool.files import Files, size_of
 from backplane_runtime.spool.layout import QUARANTINE, SET_ASIDE
 from backplane_runtime.spool.scan import Damage
@@ -46,7 +46,7 @@ class Keeping:
         self.damaged = 0
         self._files = files
         self._folder = folder
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         self._known: set[tuple[int, int]] = set()
 
     @property

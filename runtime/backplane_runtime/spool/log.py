@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from backplane_runtime import native
 from backplane_runtime.spool.cursor import Cursor, State, load_state, render_state
 from backplane_runtime.spool.files import FILES, Files, write_durably
 from backplane_runtime.spool.folder import Folder
@@ -55,8 +55,8 @@ class SpoolLog:
         self._tail = tail
         self._cursors = {one.name: _cursor(folder, one.cursor) for one in meta.destinations}
         self._readers: dict[str, SpoolReader] = {}
-        self._changing = threading.RLock()
-        self._appending = threading.RLock()  # only `release` on another thread ever makes it wait, for microseconds
+        self._changing = native.RLock()
+        self._appending = native.RLock()  # only `release` on another thread ever makes it wait, for microseconds
         self._next_leaving = 0.0
         self._is_anchored = True
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
+from backplane_runtime import native
 from backplane_runtime.spool.files import Files
 from backplane_runtime.spool.frame import HEADER_SIZE, parse_header
 from backplane_runtime.spool.layout import segment_name, segment_number
@@ -48,7 +48,7 @@ class Chain:
 
     def __init__(self, segments: tuple[Segment, ...] = ()) -> None:
         self._segments = segments
-        self._lock = threading.RLock()  # for those who change it
+        self._lock = native.RLock()  # for those who change it
 
     @property
     def all(self) -> tuple[Segment, ...]:
