@@ -11,18 +11,19 @@ the data plane itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, ParamSpec, Unpack, overload
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack, overload
 
 from backplane_runtime.defaults import Correlation, Defaults, Metadata, copied, merged
-from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, EventType, Exposure, Outcome
+from backplane_runtime.events import EVENTS, AnalysisSignal, Assignment, Error, Event, EventType, Exposure, Outcome
 from backplane_runtime.exposing import exposes
 from backplane_runtime.fields import AssignmentFields, ExposureFields, OutcomeFields
 from backplane_runtime.notices import Notices
-from backplane_runtime.publisher import Publisher
+from backplane_runtime.publisher import Publisher, publishes, refuses_calls
+from backplane_runtime.receipts import Receipt
 from backplane_runtime.status import Status
 
-P = ParamSpec("P")
+_PUBLISHABLE = tuple(EVENTS.values())
 
 
 @overload
@@ -88,16 +89,6 @@ def _bound(plane: Publisher, defaults: Defaults) -> BoundPlane:
     return BoundPlane(plane, defaults) if defaults.subject is None else SubjectPlane(plane, defaults)
 
 
-def _publishes(event: Callable[P, Event]) -> Callable[Concatenate[BoundPlane, P], Status]:
-    """Return a method that makes an *event* of its arguments and publishes it."""
-
-    def shorthand(self: BoundPlane, /, *args: P.args, **kwargs: P.kwargs) -> Status:
-        return self.publish(event(*args, **kwargs))
-
-    shorthand.__doc__ = f"Publish `{getattr(event, '__name__', 'event')}(…)` with the defaults of this plane."
-    return shorthand
-
-
 class BoundPlane:
     """A data plane with defaults; `bind` makes it."""
 
@@ -107,6 +98,7 @@ class BoundPlane:
         self._plane = plane
         self._defaults = defaults
 
+    @overload
     def publish(
         self,
         event: Event,
@@ -114,22 +106,47 @@ class BoundPlane:
         correlation: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         automatic: bool = False,
-    ) -> Status:
+        receipt: Literal[False] = False,
+    ) -> Status: ...
+
+    @overload
+    def publish(
+        self,
+        event: Event,
+        *,
+        correlation: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        automatic: bool = False,
+        receipt: Literal[True],
+    ) -> Receipt: ...
+
+    def publish(
+        self,
+        event: Event,
+        *,
+        correlation: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        automatic: bool = False,
+        receipt: bool = False,
+    ) -> Status | Receipt:
         """Do what `DataPlane.publish` does, with the defaults of this plane."""
         defaults = self._defaults
-        if isinstance(event, Event):
+        if isinstance(event, _PUBLISHABLE):
             event = defaults.filled(event)
         if correlation is None and defaults.correlation is not None:
             correlation = self._correlation(defaults.correlation)
-        return self._plane.publish(
-            event, correlation=correlation, metadata=merged(defaults.metadata, metadata), automatic=automatic
-        )
+        metadata = merged(defaults.metadata, metadata)
+        if receipt:
+            return self._plane.publish(
+                event, correlation=correlation, metadata=metadata, automatic=automatic, receipt=True
+            )
+        return self._plane.publish(event, correlation=correlation, metadata=metadata, automatic=automatic)
 
-    exposure = _publishes(Exposure)
-    assignment = _publishes(Assignment)
-    outcome = _publishes(Outcome)
-    signal = _publishes(AnalysisSignal)
-    error = _publishes(Error)
+    exposure = publishes(Exposure)
+    assignment = publishes(Assignment)
+    outcome = publishes(Outcome)
+    signal = publishes(AnalysisSignal)
+    error = publishes(Error)
 
     bind = bind
     exposes = exposes
@@ -137,6 +154,10 @@ class BoundPlane:
     def lose(self, kind: EventType, error: Exception) -> Status:
         """Do what `DataPlane.lose` does."""
         return self._plane.lose(kind, error)
+
+    def refuse(self, kind: EventType | None, reason: str) -> Status:
+        """Do what `DataPlane.refuse` does."""
+        return self._plane.refuse(kind, reason)
 
     @property
     def notices(self) -> Notices:
@@ -162,20 +183,23 @@ class SubjectPlane(BoundPlane):
 
     __slots__ = ()
 
+    @refuses_calls(EventType.EXPOSURE)
     def exposure(self, experiment: str, variant: str, **fields: Unpack[ExposureFields]) -> Status:
         """Publish `Exposure(…)` with the defaults of this plane."""
         fields.setdefault("subject", self._subject)
-        return self.publish(Exposure(experiment, variant, **fields))
+        return super().exposure(experiment, variant, **fields)
 
+    @refuses_calls(EventType.ASSIGNMENT)
     def assignment(self, experiment: str, previous: str, new: str, **fields: Unpack[AssignmentFields]) -> Status:
         """Publish `Assignment(…)` with the defaults of this plane."""
         fields.setdefault("subject", self._subject)
-        return self.publish(Assignment(experiment, previous, new, **fields))
+        return super().assignment(experiment, previous, new, **fields)
 
+    @refuses_calls(EventType.OUTCOME)
     def outcome(self, experiment: str, *, metric: str, **fields: Unpack[OutcomeFields]) -> Status:
         """Publish `Outcome(…)` with the defaults of this plane."""
         fields.setdefault("subject", self._subject)
-        return self.publish(Outcome(experiment, metric=metric, **fields))
+        return super().outcome(experiment, metric=metric, **fields)
 
     @property
     def _subject(self) -> str:

@@ -54,9 +54,9 @@ class Delivery:
         self.limit = 0
         """Where the queue is shorter, `publish` may append to it without asking."""
         self.largest = plane.max_queue_bytes // 2 // plane.max_queue_size
-        """In bytes: a payload that is longer is counted, so that all of them together are bounded."""
+        """In bytes: an event that is larger is counted, so that all of them together are bounded."""
         self._is_strict = plane.durability == "processStrict" and self.spooler is not None
-        self._large = 0  # bytes of large payloads in the queue
+        self._large = 0  # bytes of large events in the queue
         self._disk_fill = 0.0
         self._started = False
         self._closed = self._is_over = False
@@ -250,9 +250,9 @@ class Delivery:
         return ended
 
     def _append(self, draft: Draft) -> None:
-        if len(draft.payload) > self.largest:
+        if draft.size > self.largest:
             with self._ledger.lock:
-                self._large += len(draft.payload)
+                self._large += draft.size
         self.writer.queue.append(draft)
 
     def _append_when_there_is_room(self, draft: Draft) -> str | None:
@@ -265,24 +265,26 @@ class Delivery:
         return problem
 
     def _is_full(self, draft: Draft) -> str | None:
-        if self._lacks_bytes(draft):
+        if self._byte_fill(draft) >= 1:
             return FULL_BYTES
         return FULL if self._fill() >= 1 else None
 
-    def _lacks_bytes(self, draft: Draft) -> bool:
-        # Payloads up to `largest` need no bytes counted: so many as may wait fill one half of what is allowed.
-        size = len(draft.payload)
-        if size <= self.largest:
-            return False
+    def _byte_fill(self, draft: Draft) -> float:
+        """Return how much of the room for large events is taken, from 0 to 1; 1 where *draft* does not fit into the rest."""
+        # Events up to `largest` need no bytes counted: so many as may wait fill one half of what is allowed.
+        if draft.size <= self.largest:
+            return 0.0
+        room = self._plane.max_queue_bytes // 2
         with self._ledger.lock:
             held = sum(link.log.held_bytes for link in self.chain.links if not link.is_durable)
-        return self._large + max(0, held - self._plane.max_queue_bytes // 2) + size > self._plane.max_queue_bytes // 2
+        taken = self._large + max(0, held - room)
+        return taken / room if taken + draft.size <= room else 1.0
 
     def _no_room(self, draft: Draft, subject: str | None) -> str | None:
         """Return why there is no room for *draft*; nothing where there is."""
         if self._closed and not self._is_leaving:
             return CLOSED
-        if self._lacks_bytes(draft):
+        if not is_kept(subject, self._byte_fill(draft)):
             return FULL_BYTES
         if self.spooler is not None and len(self.writer.queue) >= self.limit > 0 and not self.writer.is_here:
             self.writer.relieve(self.limit, RELIEF_SECONDS)
@@ -306,7 +308,7 @@ class Delivery:
 
     def _appended(self, drafts: Sequence[Draft]) -> None:
         if self._large:
-            sizes = (len(one.payload) for one in drafts)
+            sizes = (one.size for one in drafts)
             self._large = max(0, self._large - sum(size for size in sizes if size > self.largest))
         for lane in self.lanes:
             lane.notice()

@@ -80,6 +80,11 @@ class Draft(msgspec.Struct, gc=False):
     line: bytes | None = None
     batch: int = 0
 
+    @property
+    def size(self) -> int:
+        """Return the bytes that the event brings along; what all envelopes have in common is not counted."""
+        return len(self.payload) + len(self.context)
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One event on its way to a backplane.
@@ -247,6 +252,7 @@ def encode_record(event: Event, body: Event | Mapping[str, Any], context: Contex
 
 def _draft(event: Event, body: Event | Mapping[str, Any], context: Context) -> Draft:
     form = FORMS[event.event_type]
+    _refuse_bytes(event)
     payload = encode(body)
     checked: Any = form.check(payload)  # what we send, a consumer with our types can read
     if b"null" in payload:
@@ -284,6 +290,13 @@ def _encode_metadata(given: Mapping[str, Any]) -> bytes:
         _refuse_non_finite(msgspec.to_builtins(metadata))
     _refuse_lines(encoded)
     return encoded
+
+
+def _refuse_bytes(event: Event) -> None:
+    # msgspec writes them as Base64, which is text for whoever checks the payload.
+    fields = EVENTS[event.event_type].__struct_fields__
+    if any(isinstance(getattr(event, name), (bytes, bytearray, memoryview)) for name in fields):
+        raise InvalidEventError("bytes where text belongs; decode them")
 
 
 def _refuse_lines(encoded: bytes) -> None:

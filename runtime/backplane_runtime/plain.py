@@ -123,13 +123,16 @@ def _deciding(
             return Status.SAMPLED_OUT
         if first and not admission.see((event.experiment, None, event.variant, event.subject)):
             return Status.DUPLICATE
-        seen = event
-        if hide is not None:
-            event = event.__copy__()
-            force_setattr(event, "subject", hide(event.subject))
-        made = to_draft(event)
+        seen, made = event, None
+        try:
+            if hide is not None:
+                event = event.__copy__()
+                force_setattr(event, "subject", hide(event.subject))
+            made = to_draft(event)
+        finally:
+            if made is None:  # also where it cannot be encoded: the careful way must not take it for a repeat
+                admission.forget(seen)
         if made is None:
-            admission.forget(seen)
             return None
         made.context = context
         if first:

@@ -8,8 +8,8 @@ wrong. Neither raises, but where the data plane is strict, and neither waits, bu
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, Literal, ParamSpec, overload
+from collections.abc import Mapping
+from typing import Any, Literal, overload
 
 import msgspec
 
@@ -33,30 +33,16 @@ from backplane_runtime.events import EVENTS, AnalysisSignal, Assignment, Error, 
 from backplane_runtime.ledger import Key, Ledger
 from backplane_runtime.notices import Notices
 from backplane_runtime.plain import Way, quick_ways
+from backplane_runtime.publisher import publishes
 from backplane_runtime.receipts import Receipt
 from backplane_runtime.status import Status
 
-P = ParamSpec("P")
-
 _PUBLISHABLE = tuple(EVENTS.values())
+_SHORT = 128  # characters of a correlation that is encoded at once
 
 
 class PublishError(Exception):
     """An event was lost, and the data plane is strict."""
-
-
-def _publishes(event: Callable[P, Event]) -> Callable[Concatenate[Publishing, P], Status]:
-    """Return a method that makes an *event* of its arguments and publishes it."""
-
-    def shorthand(self: Publishing, /, *args: P.args, **kwargs: P.kwargs) -> Status:
-        try:
-            made = event(*args, **kwargs)
-        except TypeError as error:  # an argument is missing, or there is none of that name
-            return self._refuse(event.event_type, str(error))  # type: ignore[attr-defined]  # one of the five classes
-        return self.publish(made)
-
-    shorthand.__doc__ = f"Publish `{getattr(event, '__name__', 'event')}(…)`; see its fields, and `publish`."
-    return shorthand
 
 
 class Publishing:
@@ -141,7 +127,7 @@ class Publishing:
             foreign = error
         if made.__class__ is Draft:
             delivery = self._delivery
-            if len(self._queue) < delivery.limit and len(made.payload) <= delivery.largest:
+            if len(self._queue) < delivery.limit and len(made.payload) + len(made.context) <= delivery.largest:
                 self._queue.append(made)
                 if self._writer.is_asleep:
                     self._writer.wake()
@@ -149,14 +135,14 @@ class Publishing:
             return self._put(event, made)
         if isinstance(made, Status):
             return self._ledger.count(_key(event), made)
-        context = Context(correlation, metadata) if correlation is not None or metadata else NO_CONTEXT
+        context = Context(correlation, metadata) if correlation is not None or metadata is not None else NO_CONTEXT
         return self._look_twice(event, context, automatic, Receipt() if receipt else None, foreign)
 
-    exposure = _publishes(Exposure)
-    assignment = _publishes(Assignment)
-    outcome = _publishes(Outcome)
-    signal = _publishes(AnalysisSignal)
-    error = _publishes(Error)
+    exposure = publishes(Exposure)
+    assignment = publishes(Assignment)
+    outcome = publishes(Outcome)
+    signal = publishes(AnalysisSignal)
+    error = publishes(Error)
 
     bind = binding.bind
     exposes = exposing.exposes
@@ -172,7 +158,9 @@ class Publishing:
 
     def _correlated(self, way: Way, event: Event, correlation: str) -> Draft | Status | None:
         """Take the quick way with a correlation, where nothing else stands beside the payload."""
-        if correlation.__class__ is not str or self._admission.sampler is not None:
+        if correlation.__class__ is not str or len(correlation) > _SHORT or not correlation.isascii():
+            return None  # long, or perhaps what cannot be encoded
+        if self._admission.sampler is not None:
             return None
         beside = b',"correlationId":' + encode(correlation)
         made = way(event)
@@ -200,7 +188,8 @@ class Publishing:
     def _publish(self, event: Event, context: Context, automatic: bool, receipt: Receipt | None) -> Status:  # noqa: FBT001
         """Publish *event* the careful way."""
         if not isinstance(event, _PUBLISHABLE) or event.event_type not in EVENTS:
-            return self._refuse(None, f"publish takes an event such as `Exposure(…)`, not {type(event).__name__}")
+            reason = f"publish takes an event such as `Exposure(…)`, not {type(event).__name__}"
+            return self._end(receipt, self.refuse(None, reason))
         admitted = False
         try:
             refusal = self._admission.refusal(event, automatic=automatic)
@@ -262,8 +251,8 @@ class Publishing:
             raise error
         return Status.DROPPED
 
-    def _refuse(self, kind: EventType | None, reason: str) -> Status:
-        """Count and log a call whose arguments make no event."""
+    def refuse(self, kind: EventType | None, reason: str) -> Status:
+        """Count and log a call whose arguments make no event; raise TypeError where it is strict."""
         self._ledger.count((kind, "", None), Status.DROPPED)
         self._notices.warn("arguments", f"an event was dropped: {reason}{_called_from()}")
         if self._strict:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ import pytest
 
 from backplane_runtime import DataPlane, EventType, InvalidEventError, Status, context
 from backplane_runtime.binding import BoundPlane, SubjectPlane
-from backplane_runtime.events import AnalysisSignal, Assignment, Error, Exposure, Outcome
+from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, Exposure, Outcome
 from backplane_runtime.fields import AssignmentFields, ExposureFields, OutcomeFields
 from backplane_runtime.settings import InMemory
 from backplane_runtime.testing import CapturedEvents, capture_events
@@ -138,14 +138,44 @@ def test_wrong_arguments_are_met_as_by_the_plane() -> None:
     plane = DataPlane(InMemory())
     bound = plane.bind(tenant="acme", metadata={"a": 1}, subject="s")
     with plane:
-        assert bound.publish("no event") is Status.DROPPED  # type: ignore[arg-type]
-        assert bound.publish(Outcome("e", subject="s", metric="m"), metadata="text") is Status.DROPPED  # type: ignore[arg-type]
+        assert bound.publish("no event") is Status.DROPPED  # type: ignore[call-overload]
+        assert bound.publish(Outcome("e", subject="s", metric="m"), metadata="text") is Status.DROPPED  # type: ignore[call-overload]
         assert plane.bind(tenant=5).exposure("e", "v", subject="s") is Status.DROPPED  # type: ignore[call-overload]
         assert plane.bind(subject="").exposure("e", "v") is Status.DROPPED
         with pytest.raises(TypeError, match="metadata is a mapping"):
             plane.bind(metadata="text")  # type: ignore[call-overload]
         assert plane.ledger().by_type[EventType.EXPOSURE].dropped == 2
         assert plane.ledger().total.published == plane.ledger().total.dropped == 4
+
+
+def test_a_call_that_makes_no_event_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """As the plane's own shorthands do it, with the caller's line; a strict plane raises."""
+    calls: list[Callable[[DataPlane], object]] = [
+        lambda plane: plane.bind(tenant="acme").exposure("e"),  # type: ignore[call-arg]
+        lambda plane: plane.bind(tenant="acme").outcome("e", subject="s", metric="m", price=1),  # type: ignore[call-arg]
+        lambda plane: plane.bind(subject="s").exposure("e"),  # type: ignore[call-arg]
+        lambda plane: plane.bind(subject="s").exposure("e", "v", price=1),  # type: ignore[call-arg]
+        lambda plane: plane.bind(subject="s").outcome("e"),  # type: ignore[call-arg]
+        lambda plane: plane.bind(subject="s").error("e"),  # type: ignore[call-arg]
+        lambda plane: plane.bind(tenant="acme").publish(Event("e")),
+    ]
+    for call in calls:
+        caplog.clear()
+        with DataPlane(InMemory()) as plane:
+            assert call(plane) is Status.DROPPED
+            assert (plane.ledger().total.published, plane.ledger().total.dropped) == (1, 1)
+        assert f"{__file__}:{call.__code__.co_firstlineno})" in caplog.text
+        with DataPlane(InMemory(), strict=True) as plane:
+            with pytest.raises(TypeError):
+                call(plane)
+            assert plane.ledger().total.dropped == 1
+
+
+def test_a_bound_plane_gives_receipts(captured: CapturedEvents) -> None:
+    """The same as the plane's own."""
+    receipt = captured.plane.bind(tenant="acme").publish(Outcome("e", subject="s", metric="m"), receipt=True)
+    assert captured.payloads()[0]["tenantId"] == "acme"
+    assert receipt.acknowledged.result(20) is Status.ACKNOWLEDGED
 
 
 def test_lost_events_are_lost_through_a_bound_plane_too() -> None:

@@ -161,6 +161,15 @@ def test_what_is_no_event_is_counted_and_said_with_its_line(caplog: pytest.LogCa
             plane.exposure("e")  # type: ignore[call-arg]  # the mistake under test
 
 
+def test_the_receipt_of_what_is_no_event_ends() -> None:
+    """Whoever waits for it would wait for ever."""
+    with DataPlane(InMemory()) as plane:
+        nothing: Any = "checkout-button"
+        receipt = plane.publish(nothing, receipt=True)
+        assert receipt.status is Status.DROPPED
+        assert receipt.spooled.result(0) is receipt.acknowledged.result(0) is Status.DROPPED
+
+
 def test_publish_after_close(caplog: pytest.LogCaptureFixture) -> None:
     """Counted, logged, not raised; and closing again is nothing."""
     plane = DataPlane(InMemory())

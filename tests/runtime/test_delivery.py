@@ -168,6 +168,32 @@ def test_memory_is_bounded_in_bytes(name: str) -> None:
     plane.close()
 
 
+@pytest.mark.parametrize("where", ["metadata", "correlation"])
+def test_what_stands_beside_the_payload_counts_too(name: str, where: str) -> None:
+    """It is held in the same memory."""
+    options = Plane(durability="memory", max_queue_bytes=4 << 20, flush_interval_ms=10, close_timeout_ms=100)
+    plane, backplane = scripted(name, options)
+    backplane.is_down = True
+    beside: dict[str, Any] = {"metadata": {"x": "y" * 100_000}, "correlation": "y" * 100_000}
+    statuses = Counter(plane.publish(outcome(), **{where: beside[where]}) for _ in range(100))
+    assert 10 <= statuses[Status.QUEUED] <= 40
+    assert statuses[Status.DROPPED] == 100 - statuses[Status.QUEUED]
+    plane.close()
+
+
+def test_what_overflows_in_bytes_is_chosen_by_subject(name: str) -> None:
+    """From three quarters full on, as it is where there are too many."""
+    options = Plane(durability="memory", max_queue_bytes=16 << 20, close_timeout_ms=100)
+    plane, backplane = scripted(name, options)
+    backplane.is_down = True
+    large = {"x": "y" * 10_000}
+    kept = [plane.publish(outcome(subject=f"user-{number}", attributes=large)) for number in range(2400)]
+    first = kept.index(Status.DROPPED)
+    assert first < 1500  # of some 1,600 that there is room for
+    assert 30 < kept[first:].count(Status.QUEUED) < 300
+    plane.close()
+
+
 def test_what_overflows_is_chosen_by_subject(name: str) -> None:
     """Not by the time of arrival: a variant whose events come late, or come more often, loses no more subjects."""
     options = Plane(durability="memory", max_queue_size=4000, close_timeout_ms=100)

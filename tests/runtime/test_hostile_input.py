@@ -47,6 +47,52 @@ def test_no_field_of_an_event_makes_publish_raise(semantics: Any, subject: Any, 
         assert (total.published, total.accounted) == (1, 1)
 
 
+class Ambiguous(dict[str, Any]):
+    """Neither true nor false, as an array of numpy."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("ambiguous")
+
+
+@pytest.mark.parametrize("semantics", ["onDecision", "onFirstUse"])
+@pytest.mark.parametrize(
+    "wrong", [{"experiment": "\ud800"}, {"subject": "\ud800"}, {"policy": []}, {"attributes": {"x": object()}}]
+)
+def test_what_cannot_be_encoded_is_dropped_and_not_remembered(semantics: Any, wrong: dict[str, Any]) -> None:
+    """Each time: an exposure that was not published is no reason to suppress the next."""
+    fields: dict[str, Any] = {"experiment": "e", "variant": "v", "subject": "s"}
+    with DataPlane(InMemory(), plane=Plane(exposure_semantics=semantics)) as plane:
+        for _ in range(2):
+            assert plane.publish(Exposure(**fields | wrong)) is Status.DROPPED
+        assert plane.publish(Exposure(**fields)) is Status.QUEUED
+        total = plane.ledger().total
+        assert (total.published, total.dropped, total.accounted) == (3, 2, 3)
+
+
+def test_a_repeat_with_a_correlation_that_cannot_be_encoded_is_a_repeat() -> None:
+    """What is wrong beside an event that does not go on anyway is no reason to raise."""
+    with DataPlane(InMemory(), plane=Plane(exposure_semantics="onFirstUse")) as plane:
+        seen = Exposure("e", "v", subject="s")
+        assert plane.publish(seen) is Status.QUEUED
+        assert plane.publish(seen, correlation="\ud800") is Status.DUPLICATE
+
+
+def test_metadata_that_is_neither_true_nor_false_is_dropped() -> None:
+    """Nothing that a caller gives is asked outside of what catches its exceptions."""
+    with DataPlane(InMemory()) as plane:
+        assert plane.publish(Outcome("e", subject="s", metric="m"), metadata=Ambiguous(x=1)) is Status.DROPPED
+
+
+@pytest.mark.parametrize("wrong", ["experiment", "variant", "subject", "tenant", "reason"])
+def test_bytes_are_no_text(wrong: str, caplog: pytest.LogCaptureFixture) -> None:
+    """They would be published as their Base64, and join with nothing."""
+    fields: dict[str, Any] = {"experiment": "e", "variant": "v", "subject": "s", wrong: b"user-42"}
+    with DataPlane(InMemory()) as plane:
+        assert plane.publish(Exposure(**fields)) is Status.DROPPED
+    assert "bytes where text belongs; decode them" in caplog.text
+    assert __file__ in caplog.text
+
+
 @pytest.mark.parametrize(
     "metadata", ["text", 5, {"x": float("nan")}, {"deep": [{"x": float("inf")}]}, {"x": Hostile()}]
 )

@@ -25,6 +25,15 @@ def create_topics(bootstrap: str, names: Sequence[str], partitions: int = 1) -> 
     futures = admin.create_topics([NewTopic(name, partitions, 1) for name in names])
     for future in futures.values():
         future.result(20)
+    deadline = time.monotonic() + 30
+    while not all(_has_leaders(admin, name) for name in names):  # the broker answers before all of it is there
+        assert time.monotonic() < deadline, f"no leaders for {names}"
+        time.sleep(0.02)
+
+
+def _has_leaders(admin: AdminClient, name: str) -> bool:
+    topic = admin.list_topics(name, timeout=10).topics[name]
+    return topic.error is None and all(one.leader >= 0 and one.error is None for one in topic.partitions.values())
 
 
 def settings_with_topics(kafka: KafkaCluster, partitions: int = 1, **options: Any) -> Kafka:
