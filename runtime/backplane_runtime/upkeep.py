@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from backplane_runtime import laggards, spooling
 from backplane_runtime.ledger import Ledger
-from backplane_runtime.log import Log
+from backplane_runtime.log import Log, MemoryLog
 from backplane_runtime.notices import Notices
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MINUTE_SECONDS = 60.0  # between analysis signals about the ledger
 SCARCE_SECONDS = 0.02  # between looks while the spool fills up, so that room is made before it is needed
+
+REMOVED = "the folder of the spool was removed under the running program"
 
 _LOGGER = logging.getLogger("backplane")
 
@@ -76,6 +78,7 @@ class Upkeep:
         now = time.monotonic()
         self._adopt(now)
         self._care_for_logs()
+        self._leave_removed()
         self._reopen(now)
         if self._delivery.spooler is not None:
             self._delivery.spooler.measure(self._delivery.chain.links, now)
@@ -101,6 +104,16 @@ class Upkeep:
             except OSError as error:
                 reason = error.strerror or type(error).__name__
                 self._notices.warn("upkeep's disk", f"the spool cannot be put in order: {reason}", error)
+
+    def _leave_removed(self) -> None:
+        """Write no more into a folder that somebody removed: files that have no name are gone with this process."""
+        chain = self._delivery.chain
+        if not chain.is_open or not chain.last.log.is_gone or not self._delivery.writer.go_on_with(MemoryLog()):
+            return
+        with self._ledger.lock:
+            chain.problem = REMOVED
+        self._next_reopening = 0.0  # there may be a new one at once
+        self._notices.warn("removed", f"{REMOVED}; what is published from now on goes to a new one")
 
     def _reopen(self, now: float) -> None:
         """Go back to the disk, if it failed and can be written again."""
