@@ -123,13 +123,17 @@ def _deciding(
             return Status.SAMPLED_OUT
         if first and not admission.see((event.experiment, None, event.variant, event.subject)):
             return Status.DUPLICATE
+        made = None
         seen = event
-        if hide is not None:
-            event = event.__copy__()
-            force_setattr(event, "subject", hide(event.subject))
-        made = to_draft(event)
+        try:
+            if hide is not None:
+                event = event.__copy__()
+                force_setattr(event, "subject", hide(event.subject))
+            made = to_draft(event)
+        finally:
+            if made is None:  # the careful way decides, and must not take it for a repeat of itself
+                admission.forget(seen)
         if made is None:
-            admission.forget(seen)
             return None
         made.context = context
         if first:
