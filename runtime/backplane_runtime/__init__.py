@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, EventType, Exposure, Outcome
     from backplane_runtime.health import Health
     from backplane_runtime.ledger import Counts, LedgerView
+    from backplane_runtime.receipts import Receipt
     from backplane_runtime.settings import SettingsError
     from backplane_runtime.status import Status
 
@@ -38,6 +39,7 @@ _HOMES = {
     "LedgerView": "ledger",
     "Outcome": "events",
     "PublishError": "data_plane",
+    "Receipt": "receipts",
     "Registration": "backplanes.registry",
     "SettingsError": "settings",
     "Status": "status",
@@ -64,6 +66,7 @@ __all__ = [
     "LedgerView",
     "Outcome",
     "PublishError",
+    "Receipt",
     "Registration",
     "SettingsError",
     "Status",

@@ -76,6 +76,14 @@ class PiiRedaction(Settings, frozen=True, kw_only=True):
                 "redaction-key-in-clear",
                 "write `${env:NAME}` or `${file:/path}`",
             )
+        chosen = self.redact_subject_ids or self.redact_tenant_ids or self.redact_fields
+        if not chosen and (self.mode != "mask" or self.key_ref is not None):
+            yield Refusal(
+                "mode",
+                "nothing is chosen to be redacted, so subjects are published in clear",
+                "option-without-effect",
+                "set `redactSubjectIds: true`, `redactTenantIds: true` or `redactFields`",
+            )
         for index, path in enumerate(self.redact_fields):
             if reason := _no_path(path):
                 yield Refusal(f"redactFields.{index}", f"`{path}` {reason}", "redaction-path")
