@@ -106,6 +106,8 @@ def command(config: str, path: str, timeout: float, choices: Choices) -> int:
 
 def _opened_lines(path: str, stack: ExitStack) -> BinaryIO:
     if path == "-":
+        if sys.stdin is None:
+            raise Failure("standard input is closed, so there is nothing to read", hint="name a file: -f FILE")
         return sys.stdin.buffer
     try:
         return stack.enter_context(open(path, "rb"))  # noqa: PTH123  the stack closes it
