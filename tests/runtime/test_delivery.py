@@ -338,6 +338,8 @@ def test_what_the_disk_damages_is_counted_as_dropped(name: str, quick: Plane, ca
     for number in range(30):
         plane.publish(outcome(f"e{number}"))
         assert wait_until(lambda: not plane._queue)  # a frame each, or nearly so
+        if number == 1:  # the lane has its hands full, and looks at no more of the file until it is damaged
+            assert wait_until(lambda: len(plane._delivery.lanes[0]._hand) == 2)
     (segment,) = Path(str(quick.spool.directory)).glob("*/*.seg")
     damaged = bytearray(segment.read_bytes())
     place = damaged.index(b'"e15"')
