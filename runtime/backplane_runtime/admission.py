@@ -6,7 +6,7 @@
   purpose: one that also assigned variants would keep more of one variant than of another. An event without a subject is
   about the experiment as a whole, and always goes.
 - *Exposures*: `onDecision` publishes each; `onFirstUse` the first of (experiment, version, variant, subject) that this
-  process has seen, within the last `REMEMBERED`; `explicit` only what the application publishes itself: an exposure that
+  process has seen, within at least the last `REMEMBERED`; `explicit` only what the application publishes itself: an exposure that
   an integration publishes on its behalf (`publish(..., automatic=True)`) is `DISABLED`. The version is the attribute
   `experimentVersion`, where there is one.
 """
@@ -35,7 +35,9 @@ class Admission:
         self.is_first_use = plane.exposure_semantics == "onFirstUse"
         self.sampler = Sampler(plane.sampling_rate) if plane.sampling_rate < 1 else None
         self._explicit = plane.exposure_semantics == "explicit"
-        self._seen: dict[ExposureKey, object] = {}  # insertion order is age
+        # Two generations: to drop the oldest one by one would search through all that were dropped before.
+        self._seen: dict[ExposureKey, object] = {}
+        self._seen_before: dict[ExposureKey, object] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -61,19 +63,22 @@ class Admission:
 
     def see(self, key: ExposureKey) -> bool:
         """Remember an exposure, and say whether it is the first of its key."""
+        if key in self._seen_before:
+            return False
         mine = object()
         if self._seen.setdefault(key, mine) is not mine:  # one step of the interpreter, so only one thread is the first
             return False
         if len(self._seen) > REMEMBERED:
             with self._lock:
-                while len(self._seen) > REMEMBERED:
-                    self._seen.pop(next(iter(self._seen)), None)
+                if len(self._seen) > REMEMBERED:
+                    self._seen_before, self._seen = self._seen, {}
         return True
 
     def forget(self, event: Event) -> None:
         """Take back that *event* was seen, because it was not kept: its next repeat must not be suppressed."""
         if self.is_first_use and isinstance(event, Exposure):
             self._seen.pop(exposure_key(event), None)
+            self._seen_before.pop(exposure_key(event), None)
 
 
 class Sampler:

@@ -78,11 +78,14 @@ def _lane_of_entry(entry: BackplaneEntry, config: FrozenConfig) -> LaneOptions:
 def _lane(member: Member, kind: str, plane: Plane) -> LaneOptions:
     events = frozenset(member.events)
     more = {"events": events & enabled_types(plane)} if registered(kind).wants_events else {}
+    settings: Any = member.settings  # an extension without settings of its own takes the options as they are
+    if isinstance(settings, Settings):
+        settings = settings.located()
     return LaneOptions(
         name=member.name,
         kind=kind,
-        target=target_of(kind, member.settings),
-        make=partial(load_maker(kind), member.settings, **more),
+        target=target_of(kind, settings),
+        make=partial(load_maker(kind), settings, **more),
         events=events,
         batch_size=getattr(member.settings, "batch_size", plane.batch_size),
         interval=plane.flush_interval_ms / 1000,

@@ -21,6 +21,7 @@ from backplane_runtime.notices import Notices
 
 POISON_TRIES = 6
 SUSPECT_SECONDS = 10.0
+REASON_LENGTH = 2_000  # characters; what a client library says may be a page
 
 
 class Held(msgspec.Struct, gc=False):
@@ -59,9 +60,9 @@ class Attempts:
         try:
             final = self._concluded(hand, self._send(hand))
         except UnavailableError as error:
-            self._fail(str(error))
+            self._fail(_said(error))
             return []
-        except Exception as error:  # noqa: BLE001 - whatever a connector does, its lane lives on and says so
+        except BaseException as error:  # noqa: BLE001 - whatever a connector does, its lane lives on and says so
             self._fail(_reason(error), error)
             final = self._send_each(hand) if len(hand) > 1 else self._counted(hand, _reason(error))
         if any(isinstance(verdict, Verdict) for _, verdict in final):
@@ -77,6 +78,8 @@ class Attempts:
         verdicts = self._backplane.send([held.record for held in hand])
         if len(verdicts) != len(hand):
             raise RuntimeError(f"{len(verdicts)} verdicts for {len(hand)} records")
+        if not all(issubclass(kind, (Verdict, Rejected)) for kind in set(map(type, verdicts))):
+            raise TypeError("what is no verdict says nothing: `None` is no acknowledgement")
         return verdicts
 
     def _send_each(self, hand: Sequence[Held]) -> list[Final]:
@@ -88,9 +91,9 @@ class Attempts:
             try:
                 settled = self._concluded([held], self._send([held]))
             except UnavailableError as error:
-                self._fail(str(error))
+                self._fail(_said(error))
                 break
-            except Exception as error:  # noqa: BLE001 - see `send`
+            except BaseException as error:  # noqa: BLE001 - see `send`
                 settled = self._counted([held], _reason(error))
             final += settled
             if not settled:
@@ -104,7 +107,7 @@ class Attempts:
             if verdict is Verdict.RETRY:
                 left.append(held)
             else:
-                final.append((held, verdict))
+                final.append((held, Rejected(_said(verdict.reason)) if isinstance(verdict, Rejected) else verdict))
         return final + self._counted(left, "is not taken, though others are") if final else final
 
     def _counted(self, hand: Sequence[Held], reason: str) -> list[Final]:
@@ -123,10 +126,10 @@ class Attempts:
         """Say why some events are not taken, where the backplane knows: the others would hide it."""
         reason = getattr(self._backplane, "last_error", None)
         if reason is not None:
-            self.last_error = reason
+            self.last_error = reason = _said(reason)
             self._notices.warn(f"{self._name} partly", f"backplane `{self._name}` does not take some events: {reason}")
 
-    def _fail(self, reason: str, error: Exception | None = None) -> None:
+    def _fail(self, reason: str, error: BaseException | None = None) -> None:
         self.last_error = reason
         self._notices.warn(
             f"{self._name} unavailable",
@@ -135,6 +138,12 @@ class Attempts:
         )
 
 
-def _reason(error: Exception) -> str:
+def _said(words: object) -> str:
+    """Return *words* of a connector in a form that can be logged, kept on disk and written as JSON, whatever they are."""
+    text = str(words).encode("utf-8", "replace").decode() or "it gave no reason"
+    return text if len(text) <= REASON_LENGTH else f"{text[:REASON_LENGTH]}…"
+
+
+def _reason(error: BaseException) -> str:
     # Only the type: the text is a client library's own and may hold a secret.
     return f"unexpected {type(error).__name__}"

@@ -9,12 +9,13 @@ may have it: the counts of each backplane tell.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 
 from backplane_runtime import laggards, native, spooling
 from backplane_runtime.assembly import Assembly
-from backplane_runtime.chain import Chain
+from backplane_runtime.chain import Chain, Link
 from backplane_runtime.envelope import Draft
 from backplane_runtime.lane import Lane
 from backplane_runtime.ledger import Ledger, LedgerView, view
@@ -125,7 +126,7 @@ class Delivery:
 
     def flush(self, timeout: float) -> bool:
         """Send all that was put so far; say whether all of it is settled within *timeout* seconds."""
-        until = time.monotonic() + timeout
+        until = time.monotonic() + min(timeout, threading.TIMEOUT_MAX / 2)
         self.start()
         if not self.writer.save(timeout):
             return False
@@ -216,8 +217,11 @@ class Delivery:
             ended += [one for lane in self.lanes for one in lane.abandon(self.chain.links)]
             ended += self._drop_queue()
             self._count_damage()
+            gone = self._count_gone()
             links, self.chain.links = self.chain.links, () if self._is_leaving else self.chain.links
-            ended += [(one, Status.SPOOLED) for link in links for one in link.receipts.values()]
+            for link in links:
+                end = Status.DROPPED if link in gone else Status.SPOOLED
+                ended += [(one, end) for one in link.receipts.values()]
             self._is_over = True
         for link in links:
             link.log.close()
@@ -321,6 +325,17 @@ class Delivery:
         if len(self.lanes) > 1 and max(self._disk_fill, self._fill()) > laggards.FROM:
             for lane, link, number in laggards.given_up(self.lanes, self.chain.links):
                 lane.give_up(link, number)
+
+    def _count_gone(self) -> list[Link]:
+        """Count as dropped what waits in folders that somebody removed, and return these; lock held."""
+        gone = [link for link in self.chain.links if link.log.is_gone]
+        for link in gone:
+            lost = +link.outstanding
+            link.outstanding.clear()
+            self._ledger.move(lost, link.status, Status.DROPPED)
+            if lost:
+                self._notices.warn("gone", f"{lost.total()} events in the spool are lost: its folder was removed")
+        return gone
 
     def _count_damage(self) -> None:
         """Count as dropped what the disk lost; lock held."""

@@ -193,7 +193,7 @@ class Lane:
     def _close_backplane(self) -> None:
         try:
             self.backplane.close(max(0.0, self._close_by - time.monotonic()))
-        except Exception as error:  # noqa: BLE001 - it must not end the thread with a trace for people to read
+        except BaseException as error:  # noqa: BLE001 - it must not end the thread with a trace for people to read
             reason = f"unexpected {type(error).__name__}"
             self._notices.warn("closing", f"backplane `{self.options.name}` could not be closed: {reason}", error)
 

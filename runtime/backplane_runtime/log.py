@@ -52,8 +52,8 @@ class Log(Protocol):
         """Return the bytes that it takes."""
 
     @property
-    def is_there(self) -> bool:
-        """Say whether it still has its place: somebody may have removed its folder."""
+    def is_gone(self) -> bool:
+        """Say whether somebody removed it, so that what is in it cannot be found by a later process."""
 
     def append(self, lines: Sequence[bytes], *, sync: bool = False) -> None:
         """Write *lines*, unseen until `commit`; with *sync* they survive a power loss when this returns.
@@ -88,11 +88,10 @@ class Log(Protocol):
 class MemoryLog:
     """A log that is lost with its process."""
 
-    is_there = True
-
     def __init__(self) -> None:
         self.end = FIRST_NUMBER
         self.held_bytes = 0
+        self.is_gone = False
         self._first = FIRST_NUMBER  # number of the first line that is held
         self._lines: list[bytes] = []
         self._readers: list[MemoryReader] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 
 from backplane_runtime import native
@@ -33,7 +34,11 @@ class Notices:
                 _LOGGER.warning("%s", text)
             if total and error is not None:
                 _LOGGER.debug("%s", text, exc_info=error)
-        except Exception:  # noqa: BLE001 - a log handler of the application failed; its own event is counted all the same
+        except BaseException as failure:
+            # A log handler of the application failed; its own event is counted all the same. Ctrl-C passes, and what else
+            # ends a program; but a thread of ours would only end itself, and nothing would be delivered any more.
+            if not isinstance(failure, Exception) and threading.current_thread() is threading.main_thread():
+                raise
             self.failed_handlers += 1
 
     def _due(self, kind: str) -> int:

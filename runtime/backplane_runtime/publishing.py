@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from types import FrameType
 from typing import Any, Literal, overload
 
 import msgspec
@@ -265,20 +266,27 @@ class Publishing:
 
 def _key(event: Event) -> Key:
     """Return the row of the ledger for *event*, whose fields may be anything."""
-    experiment: object = event.experiment
-    variant: object = event.variant
-    return (
-        event.event_type,
-        experiment if isinstance(experiment, str) else "",
-        variant if isinstance(variant, str) else None,
-    )
+    return event.event_type, _plain(event.experiment) or "", _plain(event.variant)
+
+
+def _plain(name: object) -> str | None:
+    """Return *name* as a text that can be counted and written as JSON; nothing where it is none."""
+    if name.__class__ is str and name.isascii():  # nearly all are
+        return name
+    if not isinstance(name, str):
+        return None
+    return str.__str__(name).encode("utf-8", "replace").decode()
 
 
 def _called_from() -> str:
     """Return the line of the application that called us; nothing where that is our own command line."""
     frame = sys._getframe(1)  # noqa: SLF001 - `inspect` costs 10 ms to import, and does the same
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("backplane_runtime"):
+    while frame.f_back is not None and _module_of(frame).startswith("backplane_runtime"):
         frame = frame.f_back
-    if frame.f_globals.get("__name__", "").startswith("backplane_compiler"):
+    if _module_of(frame).startswith("backplane_compiler"):
         return ""
     return f" ({frame.f_code.co_filename}:{frame.f_lineno})"
+
+
+def _module_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))  # which may be anything where `exec` runs the code

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backplane_runtime.chain import Link
+from backplane_runtime.config import ConfigError
 from backplane_runtime.lane import LaneOptions
 from backplane_runtime.log import Log
 from backplane_runtime.settings import Plane
@@ -32,7 +33,7 @@ class Spooler:
     """The spool of one data plane. Creates nothing before it is asked to."""
 
     def __init__(self, plane: Plane, lanes: Sequence[LaneOptions]) -> None:
-        self.root = Path(plane.spool.directory).expanduser() if plane.spool.directory else default_root()
+        self.root = _root(plane.spool.directory)
         self._max_bytes = plane.spool.max_bytes
         self._durability = plane.durability
         self._destinations = tuple(
@@ -107,6 +108,18 @@ class Spooler:
     def _owed(self, log: SpoolLog) -> Sequence[Destination]:
         theirs = {(one.name, one.type, one.target) for one in log.destinations}
         return [one for one in self._destinations if (one.name, one.type, one.target) in theirs]
+
+
+def _root(directory: str | None) -> Path:
+    """Return the folder *directory* as it is called from everywhere: the program may go elsewhere."""
+    if not directory:
+        return default_root()
+    try:
+        return Path(directory).expanduser().absolute()
+    except RuntimeError:
+        raise ConfigError(
+            f"`spool.directory: {directory}`: this system knows no home of that user; write the whole path"
+        ) from None
 
 
 def _held(links: Sequence[Link]) -> int:

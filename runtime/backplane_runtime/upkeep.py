@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from backplane_runtime import laggards, native, spooling
 from backplane_runtime.ledger import Ledger
-from backplane_runtime.log import Log
+from backplane_runtime.log import Log, MemoryLog
 from backplane_runtime.notices import Notices
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MINUTE_SECONDS = 60.0  # between analysis signals about the ledger
 SCARCE_SECONDS = 0.02  # between looks while the spool fills up, so that room is made before it is needed
+
+REMOVED = "the folder of the spool was removed under the running program"
 
 _LOGGER = logging.getLogger("backplane")
 
@@ -75,6 +77,7 @@ class Upkeep:
         now = time.monotonic()
         self._adopt(now)
         self._care_for_logs()
+        self._leave_removed()
         self._reopen(now)
         if self._delivery.spooler is not None:
             self._delivery.spooler.measure(self._delivery.chain.links, now)
@@ -101,23 +104,27 @@ class Upkeep:
                 reason = error.strerror or type(error).__name__
                 self._notices.warn("upkeep's disk", f"the spool cannot be put in order: {reason}", error)
 
+    def _leave_removed(self) -> None:
+        """Write no more into a folder that somebody removed: files that have no name are gone with this process."""
+        chain = self._delivery.chain
+        if not chain.is_open or not chain.last.log.is_gone or not self._delivery.writer.go_on_with(MemoryLog()):
+            return
+        with self._ledger.lock:
+            chain.problem = REMOVED
+        self._next_reopening = 0.0  # there may be a new one at once
+        self._notices.warn("removed", f"{REMOVED}; what is published from now on goes to a new one")
+
     def _reopen(self, now: float) -> None:
-        """Go to a new log on disk, if the disk failed and can be written again, or somebody removed the folder."""
-        if now < self._next_reopening:
+        """Go back to the disk, if it failed and can be written again, or its folder was removed."""
+        if self._delivery.chain.problem is None or now < self._next_reopening:
             return
         self._next_reopening = now + spooling.REOPEN_SECONDS
-        chain = self._delivery.chain
-        is_gone = chain.is_open and not chain.last.log.is_there
-        if chain.problem is None and not is_gone:
-            return
-        log = chain.make()
+        log = self._delivery.chain.make()
         if log is None:
             return
         if self._ending or not self._delivery.writer.go_on_with(log):
             log.close()
-        elif is_gone:  # said without a lock: a log handler may wait for who waits for it
-            _LOGGER.warning("the spool's folder was removed, with what was in it; events go to a new one from now on")
-        else:
+        else:  # said without a lock: a log handler may wait for who waits for it
             _LOGGER.warning("the spool can be written again; events go to disk from now on")
 
     def _adopt(self, now: float) -> None:

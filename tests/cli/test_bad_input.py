@@ -202,3 +202,21 @@ def test_a_full_disk_behind_standard_output(sqlite_document: str, arguments: tup
         )
     assert done.stderr == "error: standard output cannot be written: No space left on device\n"
     assert done.returncode == 1
+
+
+def test_publish_without_standard_input(backplane: Backplane, sqlite_document: str, tmp_path: Path) -> None:
+    """As a service manager starts it: there is nothing to read, and that is said."""
+    assert backplane("compile", sqlite_document, "-o", "build").code == 0
+    command = f'"{sys.executable}" -m backplane_compiler publish build/runtime.json <&-'
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "standard input is closed" in done.stderr
+
+
+def test_a_time_limit_without_end(backplane: Backplane, sqlite_document: str) -> None:
+    """Is one, for whoever wants to wait."""
+    assert backplane("compile", sqlite_document, "-o", "build").code == 0
+    assert backplane("apply", sqlite_document, "--yes").code == 0
+    line = '{"eventType": "outcome", "experimentName": "c", "subjectId": "u", "metric": "m"}'
+    assert backplane("publish", "build/runtime.json", "--timeout", "inf", stdin=line).code == 0
+    assert backplane("health", "build/runtime.json", "--timeout", "inf").code == 0

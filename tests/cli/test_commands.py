@@ -205,6 +205,7 @@ def test_publish_reads_json_lines_and_prints_the_ledger(
     assert "standard input:5: `outcome` has no field `valeu`; did you mean `value`?" in ran.err
     assert "standard input:6: is nested too deep" in ran.err
     assert "standard input:7: `outcome` has no field `\\x1b[2J`" in ran.err
+    assert "hint: `backplane schema events` has the fields" in ran.err
     ledger = json.loads(ran.out)
     assert ledger["total"]["acknowledged"] == 3
     assert ledger["byBackplane"]["sqlite"] == {

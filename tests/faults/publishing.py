@@ -15,9 +15,8 @@ from typing import Protocol
 
 import msgspec
 
-from backplane_runtime import DataPlane, Outcome, Status
+from backplane_runtime import DataPlane, Outcome, Receipt, Status
 from backplane_runtime.backplanes.registry import registered
-from backplane_runtime.receipts import Receipt
 from backplane_runtime.settings import Plane
 from backplane_runtime.settings.base import from_wire
 from backplane_runtime.spool import default_root

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -83,12 +84,26 @@ def test_what_was_not_kept_is_no_first_use(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_memory_of_exposures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest is forgotten first."""
+    """The last ones are remembered, and no more than twice as many; the oldest are forgotten first."""
     monkeypatch.setattr(admission, "REMEMBERED", 2)
     gate = Admission(Plane(exposure_semantics="onFirstUse"), ALL)
-    assert [gate.refusal(exposure(subject)) for subject in "abc"] == [None, None, None]
-    assert gate.refusal(exposure("b")) is Status.DUPLICATE
+    assert [gate.refusal(exposure(subject)) for subject in "abcdefg"] == [None] * 7
+    assert [gate.refusal(exposure(subject)) for subject in "fg"] == [Status.DUPLICATE] * 2
     assert gate.refusal(exposure("a")) is None
+
+
+def test_to_forget_costs_no_more_than_to_remember(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many were forgotten before."""
+    monkeypatch.setattr(admission, "REMEMBERED", 5_000)
+    gate = Admission(Plane(exposure_semantics="onFirstUse"), ALL)
+    keys: list[admission.ExposureKey] = [("e", None, "v", f"user-{number}") for number in range(50_000)]
+    spent = []
+    for start in range(0, len(keys), 5_000):
+        began = time.thread_time()
+        for key in keys[start : start + 5_000]:
+            gate.see(key)
+        spent.append(time.thread_time() - began)
+    assert min(spent[5:]) < 5 * max(spent[:2])
 
 
 def test_explicit_publishes_only_what_was_asked_for() -> None:

@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from backplane_runtime import ConfigError, DataPlane, Exposure, Outcome, Status
@@ -187,3 +188,40 @@ def test_a_signal_handler_may_publish_while_its_thread_publishes() -> None:
         total = one.ledger().total
         assert total.published == total.accounted
         assert total.in_flight == 0
+
+
+class Unhashable(str):
+    """A text that cannot be a key."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]  # the point of it
+
+
+class Incomparable(str):
+    """A text that cannot be found again."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("not comparable")
+
+
+@pytest.mark.parametrize("name", [Unhashable("e"), Incomparable("e"), "half a \ud800 pair"])
+@pytest.mark.parametrize("semantics", ["onDecision", "onFirstUse"])
+def test_names_that_the_ledger_cannot_count_as_they_are(semantics: Any, name: str) -> None:
+    """They are counted all the same, and the ledger can be written as JSON."""
+    with DataPlane(InMemory(), plane=Plane(exposure_semantics=semantics)) as plane:
+        assert plane.exposure(name, "v", subject="s") is Status.DROPPED
+        assert plane.exposure("e", name, subject="s") is Status.DROPPED
+        assert plane.ledger().total.dropped == 2
+        msgspec.json.encode(plane.ledger())
+
+
+@pytest.mark.parametrize("name", [None, 5])
+def test_a_caller_without_a_name(name: object, caplog: pytest.LogCaptureFixture) -> None:
+    """Code that `exec` runs may call its module anything."""
+    with DataPlane(InMemory()) as plane:
+        exec("plane.publish(5)", {"__name__": name, "plane": plane})  # noqa: S102 - the case under test
+        assert plane.ledger().total.dropped == 1
+    assert "(<string>:1)" in caplog.text

@@ -25,6 +25,9 @@ _EVENTS: dict[str, type[Event]] = {
 }
 _FLUSH_EVERY = 2_000  # events; a file is read faster than a server takes it, and the queue is bounded
 _SHOWN_PROBLEMS = 20
+_HOW_LINES_LOOK = (
+    "`backplane schema events` has the fields of each event, and `backplane publish --help` a line that works"
+)
 _REASON_WITHIN = 1.0  # seconds; with the default --timeout and the closing, the user knows within 10
 
 
@@ -95,7 +98,7 @@ def command(config: str, path: str, timeout: float, choices: Choices) -> int:
         later = f"; {kept} of them wait in the spool, and are delivered by the next run" if kept else ""
         raise Failure(f"not every event was delivered: {reason}{later}")
     if reading.problems:
-        complain(f"{reading.problems} of {reading.number} lines were not published")
+        complain(f"{reading.problems} of {reading.number} lines were not published", hint=_HOW_LINES_LOOK)
     if ledger.total.dropped:
         complain(f"events that were dropped: {ledger.total.dropped}; see the log above")
     return 1 if reading.problems or ledger.total.dropped else 0
@@ -103,6 +106,8 @@ def command(config: str, path: str, timeout: float, choices: Choices) -> int:
 
 def _opened_lines(path: str, stack: ExitStack) -> BinaryIO:
     if path == "-":
+        if sys.stdin is None:
+            raise Failure("standard input is closed, so there is nothing to read", hint="name a file: -f FILE")
         return sys.stdin.buffer
     try:
         return stack.enter_context(open(path, "rb"))  # noqa: PTH123  the stack closes it

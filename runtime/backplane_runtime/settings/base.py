@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -66,6 +66,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid
         A class overrides it where options may change and the place stays the same.
         """
         return msgspec.to_builtins(self)
+
+    def located(self) -> Self:
+        """Return the settings with paths that mean the same when the program has gone to another directory."""
+        return self
 
     def _refusals(self) -> Iterator[Refusal]:
         """Yield what is wrong between options; each alone is already known to be valid."""

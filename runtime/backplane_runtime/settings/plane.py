@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -30,6 +31,17 @@ class Spool(Settings, frozen=True, kw_only=True):
     max_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 62, description="Bound of the spool on disk, in bytes.")] = (
         1 << 30
     )
+
+    def _refusals(self) -> Iterator[Refusal]:
+        if not _can_be_a_path(self.directory or ""):
+            yield Refusal("directory", "holds a character that no path can have", hint="write the path anew, by hand")
+
+
+def _can_be_a_path(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
 
 
 class PiiRedaction(Settings, frozen=True, kw_only=True):
@@ -63,6 +75,14 @@ class PiiRedaction(Settings, frozen=True, kw_only=True):
                 "a key must be a reference, never the key itself",
                 "redaction-key-in-clear",
                 "write `${env:NAME}` or `${file:/path}`",
+            )
+        chosen = self.redact_subject_ids or self.redact_tenant_ids or self.redact_fields
+        if not chosen and (self.mode != "mask" or self.key_ref is not None):
+            yield Refusal(
+                "mode",
+                "nothing is chosen to be redacted, so subjects are published in clear",
+                "option-without-effect",
+                "set `redactSubjectIds: true`, `redactTenantIds: true` or `redactFields`",
             )
         for index, path in enumerate(self.redact_fields):
             if reason := _no_path(path):

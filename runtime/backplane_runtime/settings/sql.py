@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
 from backplane_runtime.settings.base import Refusal, Settings
@@ -85,6 +86,12 @@ class Sqlite(Settings, frozen=True, kw_only=True):
     def place(self) -> Any:
         """Return the file and the table."""
         return [os.path.abspath(self.path), self.table_name]  # noqa: PTH100 - `resolve` would look at the disk
+
+    def located(self) -> Sqlite:
+        """Return the settings with the whole path; one that begins with a reference is taken for whole."""
+        if self.path.startswith("${"):
+            return self
+        return msgspec.structs.replace(self, path=os.path.join(os.getcwd(), self.path))  # noqa: PTH109, PTH118 - pure text
 
     def _refusals(self) -> Iterator[Refusal]:
         if self.path == ":memory:":

@@ -125,9 +125,9 @@ def _folders(files: Files, root: Path) -> list[Path]:
 def _take(files: Files, path: Path) -> int | None:
     """Return the lock of the folder *path*, -1 if there is nothing to take, None if somebody holds it."""
     try:
-        lock = files.open_to_read(path / LOCK)
-    except FileNotFoundError:
-        return -1
+        lock = _open_lock(files, path)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError):
+        return -1  # it is being removed, or another process was first
     except OSError as error:
         _say_left_alone(path, error)
         return -1
@@ -142,6 +142,14 @@ def _take(files: Files, path: Path) -> int | None:
         return lock
     files.close(lock)
     return -1 if is_free else None
+
+
+def _open_lock(files: Files, path: Path) -> int:
+    """Return the open lock of the folder *path*; a new one where somebody removed it, or nobody would ever deliver its events."""
+    try:
+        return files.open_to_read(path / LOCK)
+    except FileNotFoundError:
+        return files.create(path / LOCK)
 
 
 def _say_left_alone(path: Path, error: OSError | SpoolFormatError) -> None:

@@ -93,7 +93,12 @@ def folders(root: Path, files: Files = FILES) -> list[Path]:
         names = files.names(root)
     except FileNotFoundError:
         return []
-    return [root / name for name in names if not name.startswith(HIDDEN) and files.exists(root / name / LOCK)]
+    return [root / name for name in names if not name.startswith(HIDDEN) and _is_folder(root / name, files)]
+
+
+def _is_folder(path: Path, files: Files) -> bool:
+    # One of the two is enough: a cleaner of old files may have taken the lock, and a bad disk the description.
+    return files.exists(path / LOCK) or files.exists(path / META)
 
 
 def is_alive(path: Path, *, files: Files = FILES) -> bool:
@@ -102,7 +107,12 @@ def is_alive(path: Path, *, files: Files = FILES) -> bool:
     Raises:
         OSError: if that cannot be seen.
     """
-    lock = files.open_to_read(path / LOCK)
+    try:
+        lock = files.open_to_read(path / LOCK)
+    except FileNotFoundError:
+        if files.exists(path / META):
+            return False  # somebody removed the lock
+        raise
     try:
         return files.is_locked(lock)
     finally:

@@ -135,14 +135,14 @@ class SpoolLog:
         return segments + sum(cursor.size for cursor in self._cursors.values()) + self._folder.keeping.size
 
     @property
+    def is_gone(self) -> bool:
+        """Say whether somebody removed or replaced the folder: no later process will find what is in it."""
+        return self._lock >= 0 and not self._folder.files.is_at(self._lock, self.path / LOCK)
+
+    @property
     def damaged_bytes(self) -> int:
         """Return the bytes that were found damaged since it was opened."""
         return self._folder.keeping.damaged
-
-    @property
-    def is_there(self) -> bool:
-        """Say whether the folder is where it was made."""
-        return self._lock >= 0 and self._folder.files.is_at(self._lock, self.path / LOCK)
 
     @property
     def is_drained(self) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from backplane_runtime.spool import SpoolLog, SpoolOptions, Stranded, adopt, stranded
 from backplane_runtime.spool.files import Files
-from backplane_runtime.spool.layout import new_folder_name
+from backplane_runtime.spool.layout import LOCK, new_folder_name
 from tests.runtime.spool.spools import KAFKA, ONE, SMALL, SQL, adopted, die, lines, numbered, put, read_all, segments
 
 pytestmark = pytest.mark.runtime_only
@@ -320,3 +320,15 @@ def test_a_folder_that_is_being_made_is_not_swept(tmp_path: Path) -> None:
     os.close(files.owned)
     assert adopt(tmp_path, (KAFKA,)) == []
     assert not hidden.exists()
+
+
+def test_a_folder_whose_lock_somebody_removed(tmp_path: Path) -> None:
+    """A cleaner of old files takes it first, because nobody writes to it: the events are delivered all the same."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 3)
+    die(log)
+    (log.path / LOCK).unlink()
+    again = adopted(tmp_path)
+    assert read_all(again.reader("kafka")) == numbered(1, 3)
+    assert adopt(tmp_path, [KAFKA]) == []
+    again.close()

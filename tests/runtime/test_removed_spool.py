@@ -1,0 +1,59 @@
+"""A spool whose folder somebody removes, or replaces, under a running program."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backplane_runtime import Outcome, Status
+from backplane_runtime.settings import Plane, Spool
+from tests.runtime.scripted import scripted, wait_until
+
+pytestmark = pytest.mark.runtime_only
+
+
+def outcome(subject: str) -> Outcome:
+    return Outcome("e", subject=subject, metric="m")
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def replace(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+@pytest.mark.parametrize("strike", [remove, replace])
+def test_a_spool_that_is_removed_under_a_running_program(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    strike: Callable[[Path], None],
+) -> None:
+    """What comes afterwards goes to a new folder; what was in the old one is gone, and counted so."""
+    root = tmp_path / "spool"
+    options = Plane(
+        flush_interval_ms=10, close_timeout_ms=200, durability="processStrict", spool=Spool(directory=str(root))
+    )
+    name = str(request.node.nodeid)
+    plane, backplane = scripted(name, options)
+    backplane.is_down = True
+    assert plane.publish(outcome("gone")) is Status.SPOOLED
+    old = [*root.iterdir()]
+    strike(root)
+    assert wait_until(lambda: root.is_dir() and [*root.iterdir()] not in ([], old))
+    assert plane.publish(outcome("kept")) is Status.SPOOLED
+    plane.close()
+    total = plane.ledger().total
+    assert (total.spooled, total.dropped) == (1, 1)
+    assert "was removed" in caplog.text
+
+    second, backplane = scripted(name, options)
+    assert second.flush(20)
+    second.close()
+    assert [record.subject for record in backplane.records] == ["kept"]
