@@ -7,7 +7,7 @@ Ends of a process, and what saves the events in memory then:
 - a child of `multiprocessing` or of Celery's `billiard`, which skips those hooks: `multiprocessing.util.Finalize`;
 - SIGTERM, where nobody handles it: a handler of ours has everything saved, and then lets the signal do what it does without
   us. It is set when a data plane is made in the main thread, and only in the place of the default; whoever sets a handler
-  later has it;
+  later has it. Not in children of `multiprocessing`, which are terminated by somebody who waits for that;
 - a fork, after which a daemon's parent ends by `os._exit`: a hook saves before every fork.
 """
 
@@ -59,7 +59,8 @@ FORK_SECONDS = 0.2  # how long it holds up a fork
 def register(member: Member) -> None:
     """Have *member* start anew after a fork, for as long as it lives."""
     _members.add(member)
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and not _is_worker():
         signal.signal(signal.SIGTERM, _save_and_die)
 
 
@@ -67,6 +68,9 @@ def hold(member: Member) -> None:
     """Keep *member* alive until it is released, and close it when the interpreter, or a multiprocessing child, exits."""
     _held.add(member)
     _close_with_child()
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and _is_worker() and signal.getsignal(signal.SIGTERM) is _save_and_die:  # inherited by a fork
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def release(member: Member) -> None:
@@ -89,6 +93,13 @@ def leak(inherited: object) -> None:
 def is_ending() -> bool:
     """Say whether our exit hook has run: nobody will close what comes now."""
     return _is_ending
+
+
+def _is_worker() -> bool:
+    # Who calls `Process.terminate` waits for the end: a handler in Python may be late by as long as a system call takes, where
+    # the signal comes right before it. There, SIGTERM kills, and costs the last milliseconds.
+    multiprocessing = sys.modules.get("multiprocessing")
+    return multiprocessing is not None and multiprocessing.parent_process() is not None
 
 
 def _close_with_child() -> None:

@@ -273,7 +273,7 @@ def test_health_says_what_is_missing(backplane: Backplane, sqlite_document: str)
     backplane("apply", sqlite_document, "--yes")
     ran = backplane("health", "build/runtime.json")
     assert (ran.code, ran.out.split()[0]) == (0, "ok")
-    assert "path: events.db" in backplane("health", "build/runtime.json", "--verbose").out
+    assert "events.db\n" in backplane("health", "build/runtime.json", "--verbose").out.partition("path: ")[2]
 
 
 def test_schema_prints_json(backplane: Backplane) -> None:

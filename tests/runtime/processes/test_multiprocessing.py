@@ -77,6 +77,7 @@ def test_a_pool(tmp_path: Path, method: str, end: str) -> None:
     main = f"""
 pool = context.Pool(2)
 assert pool.map(task, range(8), chunksize=1) == list(range(8))
+time.sleep(0.3)  # longer than the writer's period: to be terminated costs the last milliseconds
 {ends[end]}
 """
     finish(path, method, main)
@@ -93,6 +94,7 @@ stopped, left = context.Process(target=hang, args=(0,)), context.Process(target=
 stopped.start(); left.start()
 deadline = time.monotonic() + 30
 while not all(os.path.exists(f"{PATH}.{number}") for number in range(2)) and time.monotonic() < deadline: time.sleep(0.01)
+time.sleep(0.3)  # longer than the writer's period: to be terminated costs the last milliseconds
 stopped.terminate(); stopped.join()
 assert stopped.exitcode == -signal.SIGTERM
 """
