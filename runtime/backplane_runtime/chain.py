@@ -8,23 +8,30 @@ So the order of publishing is the order of the chain, whatever happens between.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
+from backplane_runtime.events import EventType
 from backplane_runtime.ledger import Key
 from backplane_runtime.log import Log, MemoryLog, Reader
 from backplane_runtime.receipts import Receipt
 from backplane_runtime.status import Status
 
+Promised = Mapping[str, Collection[EventType]]
+"""The lanes that may deliver a log, each with the event types that were promised to it."""
+
 
 class Link:
     """One log, and where each lane stands in it."""
 
-    def __init__(self, log: Log, lanes: Sequence[str], *, is_recovered: bool = False) -> None:
+    def __init__(self, log: Log, lanes: Collection[str], *, is_recovered: bool = False) -> None:
         self.log = log
         self.readers: dict[str, Reader] = {name: log.reader(name) for name in lanes}
         self.is_durable = not isinstance(log, MemoryLog)
-        self.is_sealed = is_recovered
-        self.entered = min((one.position for one in self.readers.values()), default=log.end) if is_recovered else None
+        self.is_sealed = self.is_recovered = is_recovered
+        self.promised: Mapping[str, Collection[EventType]] = lanes if isinstance(lanes, Mapping) else {}
+        """What each lane owes of what a dead process left: what that one had promised, whatever the config says now."""
+        self.seen = {name: (one.position, one.position) for name, one in self.readers.items()}
+        """The numbers that each lane has read of it, from the first to before the second: the ledger knows them."""
         self.given_up: set[int] = set()  # events that one lane gave up, and another has not had yet
         self.receipts: dict[int, Receipt] = {}
         self.outstanding: Counter[Key] = Counter()  # events that have no end yet, as the ledger counts them
@@ -33,6 +40,14 @@ class Link:
     def status(self) -> Status:
         """Return where the events of this log are."""
         return Status.SPOOLED if self.is_durable else Status.QUEUED
+
+    def owes(self, lane: str, number: int, kind: EventType) -> bool:
+        """Say whether *lane* had yet to deliver that event when this process took the log over."""
+        return lane in self.seen and number >= self.seen[lane][0] and kind in self.promised[lane]
+
+    def is_seen(self, number: int) -> bool:
+        """Say whether some lane has read that event, and so entered it in the ledger."""
+        return any(first <= number < end for first, end in self.seen.values())
 
     @property
     def damaged(self) -> Counter[Key]:
@@ -66,7 +81,7 @@ class Chain:
     @property
     def is_open(self) -> bool:
         """Say whether the last link takes new events; it does not while there are only those of dead processes."""
-        return bool(self.links) and self.last.entered is None
+        return bool(self.links) and not self.last.is_recovered
 
     def make(self) -> Log | None:
         """Return a new log on disk, nothing where none is wanted or can be had; waits for the disk, so call it without a lock."""
@@ -93,10 +108,10 @@ class Chain:
         self.problem = describe(error)
         self._append(Link(MemoryLog(), self._lanes))
 
-    def insert(self, logs: Sequence[tuple[Log, Sequence[str]]]) -> None:
+    def insert(self, logs: Sequence[tuple[Log, Promised]]) -> None:
         """Put what dead processes left, each with the lanes that may deliver it, before what this one wrote."""
         found = tuple(Link(log, lanes, is_recovered=True) for log, lanes in logs)
-        before = tuple(link for link in self.links if link.entered is not None)
+        before = tuple(link for link in self.links if link.is_recovered)
         self.links = (*before, *found, *self.links[len(before) :])
 
     def drop_settled(self) -> list[Log]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -24,7 +24,7 @@ from backplane_runtime.chain import Chain, Link
 from backplane_runtime.envelope import record_of
 from backplane_runtime.events import EventType
 from backplane_runtime.fates import GIVEN_UP, Fates
-from backplane_runtime.ledger import Ledger
+from backplane_runtime.ledger import Key, Ledger
 from backplane_runtime.notices import Notices
 from backplane_runtime.receipts import Ended, end_receipts
 
@@ -124,7 +124,7 @@ class Lane:
     def has_settled(self, link: Link, held: Held) -> bool:
         """Say whether this lane has nothing to do with *held* any more; lock held."""
         reader = link.readers.get(self.name)
-        if reader is None or held.record.event_type not in self.options.events or held.number < reader.position:
+        if reader is None or held.record.event_type not in self._kinds(link) or held.number < reader.position:
             return True
         in_hand = link is self._link and held.number < self._hand_end
         return (in_hand and held.number not in self._numbers) or self._gave_up(link)
@@ -159,7 +159,7 @@ class Lane:
                 continue
             left = list(self._hand) if link is self._link else []
             while lines := reader.read(1000, BATCH_BYTES):
-                left += self._held(link, lines)
+                left += self._mine(link, self._held(link, lines))
             ended += self._give_up(link, left)
             reader.settle(link.log.end)
         self._hand, self._numbers = [], set()
@@ -244,14 +244,15 @@ class Lane:
         """Take the next batch of *link* into the hand."""
         reader, end = link.readers[self.name], link.log.end
         lines = reader.read(self.options.batch_size, BATCH_BYTES)
-        hand = self._held(link, lines)
+        held = self._held(link, lines)
+        hand = self._mine(link, held)
         with self._ledger.lock:
             self._since = 0.0
             if self._abandoned:  # while it was read
                 self._give_up(link, hand)
                 return
-            if link.entered is not None:
-                self._enter_recovered(link, hand)
+            if link.is_recovered:
+                self._enter_recovered(link, held)
             self._hand, self._numbers = hand, {held.number for held in hand}
             self._link, self._hand_end = link, lines[-1][0] + 1 if lines else reader.position
         if not lines and reader.position < end:
@@ -264,13 +265,14 @@ class Lane:
         lines = link.readers[self.name].read(self.options.batch_size, BATCH_BYTES)
         if not lines:
             return
-        more = self._held(link, lines)
+        held = self._held(link, lines)
+        more = self._mine(link, held)
         with self._ledger.lock:
             if self._abandoned:
                 self._give_up(link, more)
                 return
-            if link.entered is not None:
-                self._enter_recovered(link, more)
+            if link.is_recovered:
+                self._enter_recovered(link, held)
             self._hand = self._hand + more
             self._numbers |= {held.number for held in more}
             self._hand_end = lines[-1][0] + 1
@@ -284,31 +286,42 @@ class Lane:
             else:
                 self._wake.wait_for(lambda: self._closing, DISK_SECONDS)
 
+    def _kinds(self, link: Link) -> Collection[EventType]:
+        return link.promised[self.name] if link.is_recovered else self.options.events
+
+    def _mine(self, link: Link, all_held: Sequence[Held]) -> list[Held]:
+        """Return what of *all_held* is for this lane."""
+        kinds = self._kinds(link)
+        return [held for held in all_held if held.record.event_type in kinds]
+
     def _held(self, link: Link, lines: Sequence[tuple[int, bytes]]) -> list[Held]:
-        """Return what of *lines* is for this lane."""
-        hand = []
+        """Return the events of *lines*, also those that are for other lanes only."""
+        found = []
         for number, line in lines:
             try:
-                held = Held(number, record_of(line))
+                found.append(Held(number, record_of(line)))
             except (msgspec.MsgspecError, KeyError) as error:
                 reason = f"is no event that this version knows: {error}"
                 link.readers[self.name].set_aside(number, line, reason)
                 self._notices.warn("unreadable", f"an event in the spool {reason}; it was set aside")
-                continue
-            if held.record.event_type in self.options.events:
-                hand.append(held)
-        return hand
+        return found
 
-    def _enter_recovered(self, link: Link, hand: Sequence[Held]) -> None:
-        # Every lane reads it; the first one that does counts the event for all that take it.
-        new = Counter(held.key for held in hand if held.number >= (link.entered or 0))
-        if new:
-            self._ledger.enter(new, link.status, recovered=True)
-            link.outstanding.update(new)
-            link.entered = hand[-1].number + 1
-            for lane in (self, *self.others):
-                if lane.options.name in link.readers:
-                    lane.fates.recovered += sum(n for key, n in new.items() if key[0] in lane.options.events)
+    def _enter_recovered(self, link: Link, all_held: Sequence[Held]) -> None:
+        """Count what an earlier process left: each event once, by the lane that reads it first, for all that owe it."""
+        if not all_held:
+            return
+        new = [held for held in all_held if not link.is_seen(held.number)]
+        first, _ = link.seen[self.name]
+        link.seen[self.name] = (first, all_held[-1].number + 1)
+        owed: Counter[Key] = Counter()
+        for held in new:
+            kind = held.record.event_type
+            lanes = [lane for lane in (self, *self.others) if link.owes(lane.name, held.number, kind)]
+            owed[held.key] += bool(lanes)
+            for lane in lanes:
+                lane.fates.recovered += 1
+        self._ledger.enter(+owed, link.status, recovered=True)
+        link.outstanding.update(+owed)
 
     def _deliver(self, link: Link) -> None:
         """Send what is in the hand until all of it is settled or abandoned, and let the cursor pass it."""

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from backplane_runtime.chain import Link
+from backplane_runtime.chain import Link, Promised
 from backplane_runtime.config import ConfigError
+from backplane_runtime.events import EventType
 from backplane_runtime.lane import LaneOptions
 from backplane_runtime.log import Log
 from backplane_runtime.settings import Plane
@@ -61,7 +62,7 @@ class Spooler:
         )
         return SpoolLog.create(self.root, options)
 
-    def adopt(self, held: int) -> list[tuple[Log, tuple[str, ...]]]:
+    def adopt(self, held: int) -> list[tuple[Log, Promised]]:
         """Return the logs that dead processes left, oldest first, each with the destinations that it still owes.
 
         *held* is how many of them this data plane has already; there is a bound.
@@ -72,15 +73,14 @@ class Spooler:
         at_most = MAX_ADOPTED - held
         if at_most <= 0 or not self.root.exists():
             return []
-        found = [
-            (log, tuple(one.name for one in self._owed(log)))
-            for log in adopt(self.root, self._destinations, at_most=at_most)
+        found: list[tuple[Log, Promised]] = [
+            (log, self._owed(log)) for log in adopt(self.root, self._destinations, at_most=at_most)
         ]
         for left in stranded(self.root, self._destinations):
             if left.folder not in self._said_stranded:
                 self._said_stranded.add(left.folder)
                 self._say_stranded(left)
-        return list(found)
+        return found
 
     def measure(self, links: Sequence[Link], now: float) -> None:
         """Measure from time to time what is under the root, where other processes write too."""
@@ -105,9 +105,13 @@ class Spooler:
             self.root,
         )
 
-    def _owed(self, log: SpoolLog) -> Sequence[Destination]:
-        theirs = {(one.name, one.type, one.target) for one in log.destinations}
-        return [one for one in self._destinations if (one.name, one.type, one.target) in theirs]
+    def _owed(self, log: SpoolLog) -> Promised:
+        ours = {one.key for one in self._destinations}
+        return {one.name: _promised(one) for one in log.destinations if one.key in ours}
+
+
+def _promised(destination: Destination) -> frozenset[EventType]:
+    return frozenset(kind for kind in EventType if not destination.events or kind.value in destination.events)
 
 
 def _root(directory: str | None) -> Path:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from backplane_runtime import laggards, native, spooling
+from backplane_runtime.chain import Promised
 from backplane_runtime.ledger import Ledger
 from backplane_runtime.log import Log, MemoryLog
 from backplane_runtime.notices import Notices
@@ -129,12 +130,12 @@ class Upkeep:
 
     def _adopt(self, now: float) -> None:
         """Take over what dead processes left; lanes wait for the first time, so that it goes before what is new."""
-        found: list[tuple[Log, tuple[str, ...]]] = []
+        found: list[tuple[Log, Promised]] = []
         spooler, chain = self._delivery.spooler, self._delivery.chain
         if spooler is not None and now >= self._next_adoption:
             self._next_adoption = now + spooling.ADOPTION_SECONDS
             try:
-                found = spooler.adopt(sum(link.entered is not None for link in chain.links))
+                found = spooler.adopt(sum(link.is_recovered for link in chain.links))
             except OSError as error:
                 self._notices.warn("adoption", f"what earlier processes left cannot be read: {error.strerror}")
         with self._ledger.lock:
