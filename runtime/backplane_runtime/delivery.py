@@ -18,7 +18,7 @@ from backplane_runtime.assembly import Assembly
 from backplane_runtime.chain import Chain, Link
 from backplane_runtime.envelope import Draft
 from backplane_runtime.lane import Lane
-from backplane_runtime.ledger import Ledger, LedgerView, view
+from backplane_runtime.ledger import MAX_ROWS, Ledger, LedgerView, view
 from backplane_runtime.notices import Notices
 from backplane_runtime.overflow import PRESSED_FROM, is_kept
 from backplane_runtime.receipts import Ended, end_receipts
@@ -340,6 +340,8 @@ class Delivery:
     def _count_damage(self) -> None:
         """Count as dropped what the disk lost; lock held."""
         for link in self.chain.links:
+            if len(link.outstanding) > MAX_ROWS:
+                link.outstanding = +link.outstanding  # names are free text: without those that have no event left
             if lost := link.damaged:
                 link.outstanding.clear()
                 self._ledger.move(lost, link.status, Status.DROPPED)

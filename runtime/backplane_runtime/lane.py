@@ -67,7 +67,9 @@ class Lane:
         self._numbers: set[int] = set()  # of the hand
         self._hand_end = 0
         self._since = 0.0  # when it was seen that events wait
+        self._taken: tuple[Link, Sequence[tuple[int, bytes]]] | None = None  # read, not yet in the hand
         self._flush_links: tuple[Link, ...] = ()
+        self._flush_ends: list[int] = []
         self._closing = self._abandoned = self._running = False
         self._close_by = 0.0
         self._too_old_before: tuple[Link, int] | None = None
@@ -182,8 +184,8 @@ class Lane:
             self._running, self._thread = True, native.current_thread()
         while (link := self._await_batch()) is not None:
             try:
-                self._read(link)
-                self._deliver(link)
+                # A fault may have left something in the hand: read over, it would be passed by the cursor, and lost.
+                self._deliver(self._link if self._hand and self._link else self._read(link))
             except OSError as error:  # of the spool: a backplane's own are met where it is called
                 self._disk_failed(error)
             except Exception as error:  # noqa: BLE001 - without this thread nothing is delivered any more
@@ -240,23 +242,29 @@ class Lane:
         # Bounded also when nothing waits: a wait without end cannot be interrupted on some platforms.
         return self._since + self.options.interval - time.monotonic() if self._since else native.TIMEOUT_MAX
 
-    def _read(self, link: Link) -> None:
-        """Take the next batch of *link* into the hand."""
+    def _read(self, link: Link) -> Link:
+        """Take the next batch of *link* into the hand, or one that a fault kept from it; return whose it is."""
+        if self._link is link:
+            self._advance(link)  # a fault may have kept the cursor from what is settled
+        if self._taken is None:
+            self._taken = link, link.readers[self.name].read(self.options.batch_size, BATCH_BYTES)
+        link, lines = self._taken
         reader, end = link.readers[self.name], link.log.end
-        lines = reader.read(self.options.batch_size, BATCH_BYTES)
         held = self._held(link, lines)
         hand = self._mine(link, held)
         with self._ledger.lock:
             self._since = 0.0
+            self._taken = None
             if self._abandoned:  # while it was read
                 self._give_up(link, hand)
-                return
+                return link
             if link.is_recovered:
                 self._enter_recovered(link, held)
             self._hand, self._numbers = hand, {held.number for held in hand}
             self._link, self._hand_end = link, lines[-1][0] + 1 if lines else reader.position
         if not lines and reader.position < end:
             raise OSError(None, "the events cannot be read")
+        return link
 
     def _read_more(self, link: Link) -> None:
         """Take the next batch beside what is not taken: whether that is to blame shows when something else is taken."""
@@ -265,9 +273,11 @@ class Lane:
         lines = link.readers[self.name].read(self.options.batch_size, BATCH_BYTES)
         if not lines:
             return
+        self._taken = link, lines
         held = self._held(link, lines)
         more = self._mine(link, held)
         with self._ledger.lock:
+            self._taken = None
             if self._abandoned:
                 self._give_up(link, more)
                 return

@@ -53,6 +53,6 @@ def _write(target: Path, selection: Selection) -> int:
             os.fsync(file.fileno())
             Path(file.name).rename(target)
         except BaseException:
-            Path(file.name).unlink()
+            Path(file.name).unlink(missing_ok=True)  # it may have its name already
             raise
     return count
