@@ -8,12 +8,13 @@
 - *Exposures*: `onDecision` publishes each; `onFirstUse` the first of (experiment, version, variant, subject) that this
   process has seen, within at least the last `REMEMBERED`; `explicit` only what the application publishes itself: an exposure that
   an integration publishes on its behalf (`publish(..., automatic=True)`) is `DISABLED`. The version is the attribute
-  `experimentVersion`, where there is one.
+  `experimentVersion`, where there is one. What is remembered is a 64-bit hash of the four with the interpreter's own secret:
+  no id stays in memory, and a new exposure is taken for a repeat once in 10^14.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from backplane_runtime import native
 from backplane_runtime.events import Event, EventType, Exposure
@@ -21,9 +22,6 @@ from backplane_runtime.settings import Plane
 from backplane_runtime.status import Status
 
 REMEMBERED = 100_000
-VERSION_ATTRIBUTE = "experimentVersion"
-
-ExposureKey = tuple[str, object, str, str]  # experiment, version, variant, subject
 
 
 class Admission:
@@ -33,11 +31,11 @@ class Admission:
         self.enabled = enabled_types(plane) & frozenset(taken)
         self.rate = plane.sampling_rate
         self.is_first_use = plane.exposure_semantics == "onFirstUse"
-        self.sampler = Sampler(plane.sampling_rate) if plane.sampling_rate < 1 else None
+        self.keeps = sampler(plane.sampling_rate) if plane.sampling_rate < 1 else None
         self._explicit = plane.exposure_semantics == "explicit"
         # Two generations: to drop the oldest one by one would search through all that were dropped before.
-        self._seen: dict[ExposureKey, object] = {}
-        self._seen_before: dict[ExposureKey, object] = {}
+        self._seen: dict[int, int] = {}
+        self._seen_before: dict[int, int] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -48,7 +46,7 @@ class Admission:
         """Return why *event* does not go on, or nothing if it does."""
         if event.event_type not in self.enabled:
             return Status.DISABLED
-        if self.sampler is not None and event.subject is not None and not self.sampler.keeps(event.subject):
+        if self.keeps is not None and event.subject is not None and not self.keeps(encoded(event.subject)):
             return Status.SAMPLED_OUT
         if isinstance(event, Exposure):
             if self._explicit and automatic:
@@ -61,12 +59,10 @@ class Admission:
         """Return the share of events like *event* that go on; below 1 it belongs into the metadata."""
         return 1.0 if event.subject is None else self.rate
 
-    def see(self, key: ExposureKey) -> bool:
+    def see(self, key: int) -> bool:
         """Remember an exposure, and say whether it is the first of its key."""
-        if key in self._seen_before:
-            return False
-        mine = object()
-        if self._seen.setdefault(key, mine) is not mine:  # one step of the interpreter, so only one thread is the first
+        # `setdefault` is one step of the interpreter, so only one thread finds its own number there.
+        if key in self._seen_before or self._seen.setdefault(key, key) is not key:
             return False
         if len(self._seen) > REMEMBERED:
             with self._lock:
@@ -81,21 +77,25 @@ class Admission:
             self._seen_before.pop(exposure_key(event), None)
 
 
-class Sampler:
-    """Keeps the share *rate* (below 1) of all subjects."""
+def sampler(rate: float) -> Callable[[bytes], bool]:
+    """Return a function that says whether a subject, in UTF-8, is in the sample: the share *rate* (below 1) of all."""
+    import hashlib  # noqa: PLC0415 - costs 5 ms, and only sampling needs it
 
-    def __init__(self, rate: float) -> None:
-        import hashlib  # noqa: PLC0415 - costs 5 ms, and only sampling needs it
+    # As bytes, most significant first, numbers compare as they do as numbers, at a third of the cost.
+    below = int(rate * 2**64).to_bytes(8, "big")
+    start = hashlib.blake2b(digest_size=8, person=b"backplane-rate").copy
 
-        # As bytes, most significant first, numbers compare as they do as numbers, at a third of the cost.
-        self._below = int(rate * 2**64).to_bytes(8, "big")
-        self._base = hashlib.blake2b(digest_size=8, person=b"backplane-rate")
+    def keeps(subject: bytes) -> bool:
+        found = start()
+        found.update(subject)
+        return found.digest() < below
 
-    def keeps(self, subject: str) -> bool:
-        """Say whether *subject* is in the sample."""
-        found = self._base.copy()
-        found.update(subject.encode("utf-8", "surrogatepass"))
-        return found.digest() < self._below
+    return keeps
+
+
+def encoded(subject: str) -> bytes:
+    """Return *subject* for `keeps`, also where it is no valid text and will be refused later."""
+    return subject.encode("utf-8", "surrogatepass")
 
 
 def enabled_types(plane: Plane) -> frozenset[EventType]:
@@ -110,7 +110,8 @@ def enabled_types(plane: Plane) -> frozenset[EventType]:
     return frozenset(kind for kind, enabled in toggles.items() if enabled)
 
 
-def exposure_key(event: Exposure) -> ExposureKey:
-    """Return what makes two exposures the same."""
-    version = event.attributes.get(VERSION_ATTRIBUTE) if event.attributes else None
-    return (event.experiment, version, event.variant, event.subject)
+def exposure_key(event: Exposure) -> int:
+    """Return what makes two exposures the same, as one number of this process."""
+    version = event.version
+    # As text, because `hash` makes the same number of -1 and -2.
+    return hash((event.experiment, None if version is None else repr(version), event.variant, event.subject))

@@ -17,7 +17,7 @@ import msgspec
 import uuid_utils
 
 from backplane_runtime import timestamps
-from backplane_runtime.events import EVENTS, SCHEMA_VERSION, Event, EventType
+from backplane_runtime.events import EVENTS, SCHEMA_VERSION, Event, EventType, Exposure
 from backplane_runtime.receipts import Receipt
 
 _ENCODER = msgspec.json.Encoder()
@@ -41,9 +41,6 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     metadata: dict[str, Any] | None = None
 
 
-Identity = tuple[object, ...]
-
-
 class Form:
     """What envelopes of one event type have in common."""
 
@@ -63,7 +60,8 @@ class Draft(msgspec.Struct, gc=False):
     """An event that `publish` accepted, before it is in the log.
 
     `moment` is in nanoseconds of the Unix clock, and `stamp` its text where the payload holds it already; `context` is what
-    follows the payload. Where there is an `identity`, the id is made of it, and otherwise of time and chance. The writer
+    follows the payload. Where there is an `identity`, an exposure that is as the
+    payload says, the id is made of it, and otherwise of time and chance. The writer
     fills in the rest: `line` is the envelope, and `batch` the number of the batch with which it goes into the log.
     It can be in no cycle but through a receipt, so the garbage collector need not walk a queue of thousands.
     """
@@ -75,7 +73,7 @@ class Draft(msgspec.Struct, gc=False):
     moment: int
     stamp: bytes | None = None
     context: bytes = b""
-    identity: Identity | None = None
+    identity: Exposure | None = None
     receipt: Receipt | None = None
     line: bytes | None = None
     batch: int = 0
@@ -209,13 +207,14 @@ def seal(drafts: Sequence[Draft]) -> list[bytes]:
     return [one.line for one in drafts if one.line is not None]
 
 
-def same_id(identity: Identity) -> str:
-    """Return the id of the event that is *identity*, the same in every process: a UUID of version 8 (RFC 9562).
+def same_id(exposure: Exposure) -> str:
+    """Return the id of the first use of a variant, the same in every process: a UUID of version 8 (RFC 9562).
 
     It is made of what the payload says, so it tells nothing about a subject that the payload hides.
     """
     from hashlib import blake2b  # noqa: PLC0415 - 2 ms, and only `onFirstUse` needs it
 
+    identity = (exposure.experiment, exposure.version, exposure.variant, exposure.subject, exposure.tenant)
     digest = blake2b(encode(identity), digest_size=16, person=b"backplane-event").digest()
     number = int.from_bytes(digest, "big") & ~(0xF << 76) & ~(0x3 << 62) | 0x8 << 76 | 0x2 << 62
     text = f"{number:032x}"

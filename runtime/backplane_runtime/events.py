@@ -17,6 +17,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 SCHEMA_VERSION = "1.0.0"
 UNSPECIFIED = "unspecified"
+VERSION_ATTRIBUTE = "experimentVersion"  # tells exposures of two versions of one experiment apart
 
 AssignmentPolicy = Literal["bestEffort", "sessionSticky", "subjectSticky", "globallySticky"]
 SignalType = Literal[
@@ -124,6 +125,11 @@ class Exposure(_VariantFirst, frozen=True, kw_only=True):
     policy: AssignmentPolicy | None = field(name="assignmentPolicy", default=None)
     repeat: bool = field(name="isRepeatExposure", default=False)
     attributes: Attributes | None = None
+
+    @property
+    def version(self) -> object:
+        """Return the version of the experiment, where the attributes name one."""
+        return self.attributes.get(VERSION_ATTRIBUTE) if self.attributes else None
 
 
 class Assignment(_ChangeFirst, frozen=True, kw_only=True):

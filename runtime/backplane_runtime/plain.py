@@ -31,7 +31,7 @@ _POLICIES: frozenset[AssignmentPolicy | None] = frozenset(
 # Written out, field by field: a loop over the fields would cost five times as much.
 
 
-def exposure_draft(event: Exposure) -> Draft | None:
+def exposure_draft(event: Exposure, context: bytes = b"", identity: Exposure | None = None) -> Draft | None:
     """Return the draft of *event*, where it is plain."""
     if (
         event.timestamp is UNSET
@@ -47,11 +47,11 @@ def exposure_draft(event: Exposure) -> Draft | None:
         and (event.policy is None or event.policy in _POLICIES)
         and (event.repeat is False or event.repeat is True)
     ):
-        return Draft(_EXPOSURE, event.experiment, event.variant, encode(event), nanoseconds())
+        return Draft(_EXPOSURE, event.experiment, event.variant, encode(event), nanoseconds(), None, context, identity)
     return None
 
 
-def assignment_draft(event: Assignment) -> Draft | None:
+def assignment_draft(event: Assignment, context: bytes = b"", identity: Exposure | None = None) -> Draft | None:
     """Return the draft of *event*, where it is plain."""
     if (
         event.timestamp is UNSET
@@ -64,11 +64,11 @@ def assignment_draft(event: Assignment) -> Draft | None:
         and (event.tenant is None or event.tenant.__class__ is str)
         and (event.policy is None or event.policy in _POLICIES)
     ):
-        return Draft(_ASSIGNMENT, event.experiment, event.new, encode(event), nanoseconds())
+        return Draft(_ASSIGNMENT, event.experiment, event.new, encode(event), nanoseconds(), None, context, identity)
     return None
 
 
-def outcome_draft(event: Outcome) -> Draft | None:
+def outcome_draft(event: Outcome, context: bytes = b"", identity: Exposure | None = None) -> Draft | None:
     """Return the draft of *event*, where it is plain."""
     if (
         event.timestamp is UNSET
@@ -81,13 +81,14 @@ def outcome_draft(event: Outcome) -> Draft | None:
         and (event.variant is None or event.variant.__class__ is str)
         and (event.tenant is None or event.tenant.__class__ is str)
     ):
-        return Draft(_OUTCOME, event.experiment, event.variant, encode(event), nanoseconds())
+        return Draft(_OUTCOME, event.experiment, event.variant, encode(event), nanoseconds(), None, context, identity)
     return None
 
 
+ToDraft = Callable[..., Draft | None]
 Way = Callable[[Any], Draft | Status | None]  # an event's draft, what is decided about it, or nothing: look twice
 
-PLAIN: dict[EventType, tuple[type[Event], Callable[[Any], Draft | None]]] = {
+PLAIN: dict[EventType, tuple[type[Event], ToDraft]] = {
     EventType.EXPOSURE: (Exposure, exposure_draft),
     EventType.ASSIGNMENT: (Assignment, assignment_draft),
     EventType.OUTCOME: (Outcome, outcome_draft),
@@ -102,41 +103,39 @@ def quick_ways(admission: Admission, redactor: Redactor | None) -> dict[type[Eve
     ways: dict[type[Event], Way] = {}
     for kind in admission.enabled & PLAIN.keys():
         event_type, to_draft = PLAIN[kind]
-        decides = admission.sampler is not None or (kind is EventType.EXPOSURE and admission.is_first_use)
+        decides = admission.keeps is not None or (kind is EventType.EXPOSURE and admission.is_first_use)
         needs_more = decides or redactor is not None
         ways[event_type] = _deciding(to_draft, kind, admission, redactor) if needs_more else to_draft
     return ways
 
 
-def _deciding(
-    to_draft: Callable[[Any], Draft | None], kind: EventType, admission: Admission, redactor: Redactor | None
-) -> Way:
-    keeps = admission.sampler.keeps if admission.sampler else None
+def _deciding(to_draft: ToDraft, kind: EventType, admission: Admission, redactor: Redactor | None) -> Way:
+    keeps, see = admission.keeps, admission.see
     first = kind is EventType.EXPOSURE and admission.is_first_use
     context = encode_context(Context(metadata={"samplingRate": admission.rate})) if keeps else b""
     hide = redactor.pseudonymize_subject if redactor else None
 
     def way(event: Any) -> Draft | Status | None:
-        if event.subject.__class__ is not str or (first and event.attributes is not None):
+        subject = event.subject
+        if subject.__class__ is not str or subject == "" or (first and event.attributes is not None):
             return None
-        if keeps is not None and not keeps(event.subject):
+        try:
+            data = subject.encode()
+        except UnicodeEncodeError:
+            return None
+        if keeps is not None and not keeps(data):
             return Status.SAMPLED_OUT
-        if first and not admission.see((event.experiment, None, event.variant, event.subject)):
+        if first and not see(hash((event.experiment, None, event.variant, subject))):
             return Status.DUPLICATE
         seen, made = event, None
         try:
             if hide is not None:
                 event = event.__copy__()
-                force_setattr(event, "subject", hide(event.subject))
-            made = to_draft(event)
+                force_setattr(event, "subject", hide(data))
+            made = to_draft(event, context, event if first else None)
         finally:
             if made is None:  # also where it cannot be encoded: the careful way must not take it for a repeat
                 admission.forget(seen)
-        if made is None:
-            return None
-        made.context = context
-        if first:
-            made.identity = (event.experiment, None, event.variant, event.subject, event.tenant)
         return made
 
     return way

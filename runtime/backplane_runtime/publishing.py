@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 import msgspec
 
 from backplane_runtime import binding, exposing
-from backplane_runtime.admission import Admission, exposure_key
+from backplane_runtime.admission import Admission
 from backplane_runtime.assembly import Assembly
 from backplane_runtime.defaults import current
 from backplane_runtime.delivery import Delivery
@@ -23,14 +23,23 @@ from backplane_runtime.envelope import (
     NO_CONTEXT,
     Context,
     Draft,
-    Identity,
     InvalidEventError,
     canonical_timestamp,
     draft,
     encode,
     subject_of,
 )
-from backplane_runtime.events import EVENTS, AnalysisSignal, Assignment, Error, Event, EventType, Exposure, Outcome
+from backplane_runtime.events import (
+    EVENTS,
+    VERSION_ATTRIBUTE,
+    AnalysisSignal,
+    Assignment,
+    Error,
+    Event,
+    EventType,
+    Exposure,
+    Outcome,
+)
 from backplane_runtime.ledger import Key, Ledger
 from backplane_runtime.notices import Notices
 from backplane_runtime.plain import Way, quick_ways
@@ -161,7 +170,7 @@ class Publishing:
         """Take the quick way with a correlation, where nothing else stands beside the payload."""
         if correlation.__class__ is not str or len(correlation) > _SHORT or not correlation.isascii():
             return None  # long, or perhaps what cannot be encoded
-        if self._admission.sampler is not None:
+        if self._admission.keeps is not None:
             return None
         beside = b',"correlationId":' + encode(correlation)
         made = way(event)
@@ -216,12 +225,13 @@ class Publishing:
         made.receipt = receipt
         return made
 
-    def _identity(self, event: Exposure, made: Draft) -> Identity | None:
+    def _identity(self, event: Exposure, made: Draft) -> Exposure | None:
         """Return what makes the first use of a variant the same event, whoever saw it and however often."""
         if self._redactor is not None and self._redactor.hides_subjects:
             return None  # all subjects look alike
         subject, tenant = subject_of(made)
-        return (made.experiment, exposure_key(event)[1], made.variant, subject, tenant)
+        version = {VERSION_ATTRIBUTE: event.version}
+        return Exposure(made.experiment, made.variant or "", subject=subject or "", tenant=tenant, attributes=version)
 
     def _put(self, event: Event, made: Draft) -> Status:
         """Find room for *made*; where there is none, its event was not seen."""

@@ -43,20 +43,21 @@ class Redactor:
         if settings.redact_tenant_ids:
             paths.append(("tenantId",))
         self._removes = settings.mode == "drop"
-        self._replace = _replacement(settings)
+        hide = None if settings.mode != "pseudonymize" else _keyed_hash(settings)
+        self._replace = _pseudonyms(hide) if hide else lambda _: settings.placeholder
         self._paths = {kind: [path for path in paths if path[0] in _fields(kind)] for kind in EventType}
         self._required = {kind: _required(kind) for kind in EventType}
         self.hides_subjects = ("subjectId",) in paths and settings.mode != "pseudonymize"
-        self.pseudonymize_subject: Replace | None = None
-        """What becomes of a subject's id, where that is all there is to do."""
-        if settings.mode == "pseudonymize" and paths == [("subjectId",)]:
-            self.pseudonymize_subject = self._replace
+        self.pseudonymize_subject = hide if paths == [("subjectId",)] else None
+        """What becomes of a subject's id, in UTF-8, where that is all there is to do."""
 
     def __call__(self, event: Event) -> dict[str, Any]:
         """Return the payload of *event* as plain data, redacted; the event itself stays as it is."""
         kind = event.event_type
         payload: dict[str, Any] = msgspec.to_builtins(event, str_keys=True)
         for path in self._paths[kind]:
+            if path in self._required[kind] and not payload[path[0]]:
+                continue  # an event without a subject stays one, to be refused
             payload = _redacted(payload, path, None if self._is_removed(kind, path) else self._replace)
         return payload
 
@@ -89,21 +90,23 @@ def _redacted(plain: Any, path: tuple[str, ...], replace: Replace | None) -> Any
     return changed
 
 
-def _replacement(settings: PiiRedaction) -> Replace:
-    if settings.mode != "pseudonymize":
-        return lambda _: settings.placeholder
+def _keyed_hash(settings: PiiRedaction) -> Callable[[bytes], str]:
     secret = resolve_text(settings.key_ref or "").encode()
     if not secret:
         raise SettingsError("PiiRedaction", (Refusal("keyRef", "the key is empty", "redaction-key-missing"),))
     key = secret if len(secret) <= _KEY_LIMIT else hashlib.blake2b(secret).digest()
-    base = hashlib.blake2b(key=key, digest_size=16)
+    start = hashlib.blake2b(key=key, digest_size=16).copy  # half the cost of a new one
 
-    def pseudonym(value: Any) -> str:
-        found = base.copy()  # half the cost of a new one: the key is mixed in already
-        found.update(value.encode() if isinstance(value, str) else msgspec.json.encode(value, order="sorted"))
+    def hide(value: bytes) -> str:
+        found = start()
+        found.update(value)
         return found.hexdigest()
 
-    return pseudonym
+    return hide
+
+
+def _pseudonyms(hide: Callable[[bytes], str]) -> Replace:
+    return lambda value: hide(value.encode() if isinstance(value, str) else msgspec.json.encode(value, order="sorted"))
 
 
 def _fields(kind: EventType) -> set[str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 BURST = 200  # calls in a row
 BURSTS = 40  # of one run
@@ -21,7 +22,8 @@ THREADS = 4
 RATE = 10_000  # calls a second, of all threads together
 LOAD_SECONDS = 3.0
 
-Call = Callable[[str], object]  # one event about the given subject
+Call = Callable[[Any], object]  # one event, of what was prepared for it; of its subject, where nothing was
+Prepare = Callable[[str], Any]  # what a call takes, of a subject; not part of the cost
 
 
 @dataclass(frozen=True)
@@ -50,25 +52,25 @@ class Measured:
     load: Load
 
 
-def measured(name: str, call: Call) -> Measured:
+def measured(name: str, call: Call, prepare: Prepare = str) -> Measured:
     """Return what *call* costs, both ways."""
-    return Measured(name, measure(call), measure_load(call))
+    return Measured(name, measure(call, prepare), measure_load(call, prepare))
 
 
-def measure(call: Call) -> Cost:
+def measure(call: Call, prepare: Prepare = str) -> Cost:
     """Return the median cost over `RUNS` runs; a run's cost is the median of its bursts."""
-    runs = [_run(call, number) for number in range(RUNS + 1)][1:]  # the first one warms up
+    runs = [_run(call, prepare, number) for number in range(RUNS + 1)][1:]  # the first one warms up
     return Cost(cpu=statistics.median(run.cpu for run in runs), wall=statistics.median(run.wall for run in runs))
 
 
-def measure_load(call: Call) -> Load:
+def measure_load(call: Call, prepare: Prepare) -> Load:
     """Return what *call* takes when `THREADS` threads together call it `RATE` times a second."""
     samples: list[Cost] = []
     finished: list[float] = []
 
     def work(name: int) -> None:
         subjects = subjects_of(f"load-{name}", int(RATE / THREADS * LOAD_SECONDS))
-        own = _steadily(call, subjects, started + THREADS / RATE * name / THREADS)
+        own = _steadily(call, map(prepare, subjects), started + THREADS / RATE * name / THREADS)
         samples.extend(own)
         finished.append(time.perf_counter())
 
@@ -88,31 +90,31 @@ def subjects_of(run: str, count: int) -> list[str]:
     return [f"user-{run}-{number}" for number in range(count)]
 
 
-def _run(call: Call, number: int) -> Cost:
+def _run(call: Call, prepare: Prepare, number: int) -> Cost:
     subjects = subjects_of(f"burst-{number}", BURST * BURSTS)
     bursts = []
     for first in range(0, len(subjects), BURST):
-        bursts.append(_burst(call, subjects[first : first + BURST]))
+        bursts.append(_burst(call, [prepare(subject) for subject in subjects[first : first + BURST]]))
         time.sleep(PAUSE_SECONDS)
     return Cost(cpu=statistics.median(one.cpu for one in bursts), wall=statistics.median(one.wall for one in bursts))
 
 
-def _burst(call: Call, subjects: Sequence[str]) -> Cost:
+def _burst(call: Call, prepared: Sequence[Any]) -> Cost:
     wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
-    for subject in subjects:
-        call(subject)
+    for one in prepared:
+        call(one)
     cpu, wall = time.thread_time_ns() - cpu, time.perf_counter_ns() - wall
-    return Cost(cpu=cpu / len(subjects) / 1e9, wall=wall / len(subjects) / 1e9)
+    return Cost(cpu=cpu / len(prepared) / 1e9, wall=wall / len(prepared) / 1e9)
 
 
-def _steadily(call: Call, subjects: Sequence[str], started: float) -> list[Cost]:
+def _steadily(call: Call, prepared: Iterable[Any], started: float) -> list[Cost]:
     """Call once every `THREADS / RATE` seconds; a late call is made at once, so that the rate holds."""
     samples = []
-    for number, subject in enumerate(subjects):
+    for number, one in enumerate(prepared):
         ahead = started + number * THREADS / RATE - time.perf_counter()
         if ahead > 0:
             time.sleep(ahead)
-        samples.append(_burst(call, (subject,)))
+        samples.append(_burst(call, (one,)))
     return samples
 
 

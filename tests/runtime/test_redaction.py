@@ -9,6 +9,7 @@ from backplane_runtime import ConfigError, DataPlane
 from backplane_runtime.events import AnalysisSignal, Error, Event, Exposure, Outcome
 from backplane_runtime.redaction import Redactor
 from backplane_runtime.settings import InMemory, PiiRedaction, Plane, SettingsError
+from backplane_runtime.status import Status
 from backplane_runtime.testing import capture_events
 
 pytestmark = pytest.mark.runtime_only
@@ -71,6 +72,21 @@ def test_without_its_key_no_data_plane_opens(monkeypatch: pytest.MonkeyPatch, va
     plane = Plane(pii_redaction=PiiRedaction(mode="pseudonymize", key_ref="${env:PII_KEY}", redact_subject_ids=True))
     with pytest.raises(ConfigError, match=r"key|PII_KEY"):
         DataPlane(InMemory(), plane=plane)
+
+
+@pytest.mark.parametrize("mode", ["mask", "drop", "pseudonymize"])
+@pytest.mark.parametrize("attributes", [None, {}])  # the quick way, and the careful one
+def test_an_empty_id_is_not_made_a_valid_one(
+    mode: Any, attributes: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All events that name nobody would be about one subject."""
+    monkeypatch.setenv("PII_KEY", "secret")
+    key = "${env:PII_KEY}" if mode == "pseudonymize" else None
+    settings = PiiRedaction(mode=mode, key_ref=key, redact_subject_ids=True)
+    with DataPlane(InMemory(), plane=Plane(pii_redaction=settings)) as plane:
+        for nobody in ("", None):
+            assert plane.exposure("e", "v", subject=nobody, attributes=attributes) is Status.DROPPED  # type: ignore[arg-type]
+        assert plane.exposure("e", "v", subject="s", attributes=attributes) is Status.QUEUED
 
 
 def test_what_cannot_hold_text_is_removed() -> None:

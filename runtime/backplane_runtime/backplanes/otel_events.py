@@ -17,10 +17,9 @@ from typing import Any
 import msgspec
 
 from backplane_runtime.envelope import Record
-from backplane_runtime.events import UNSPECIFIED, EventType
+from backplane_runtime.events import UNSPECIFIED, VERSION_ATTRIBUTE, EventType
 
 PROVIDER = "experiment-backplane"
-VERSION_ATTRIBUTE = "experimentVersion"  # the same attribute that tells exposures of two versions apart (admission.py)
 
 NAMES: Mapping[EventType, str] = MappingProxyType(
     {
