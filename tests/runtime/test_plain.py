@@ -15,7 +15,7 @@ from backplane_runtime.settings import InMemory, PiiRedaction, Plane
 
 pytestmark = pytest.mark.runtime_only
 
-SUBJECTS = [f"user-{number}" for number in range(12)]
+SUBJECTS = [*(f"user-{number}" for number in range(10)), "", "naïve-✓", *(f"\ud800{number}" for number in range(4))]
 KINDS = (
     lambda subject, variant: Exposure("e", variant, subject=subject),
     lambda subject, variant: Assignment("e", "", variant, subject=subject),
