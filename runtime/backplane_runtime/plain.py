@@ -114,32 +114,29 @@ def _deciding(to_draft: ToDraft, kind: EventType, admission: Admission, redactor
     first = kind is EventType.EXPOSURE and admission.is_first_use
     context = encode_context(Context(metadata={"samplingRate": admission.rate})) if keeps else b""
     hide = redactor.pseudonymize_subject if redactor else None
-    # What a request publishes is about one subject, and to hash its id twice costs as much as all the rest.
-    known: tuple[str, bool, str | None] = ("", False, None)  # id, whether it is in the sample, pseudonym
+    # What a request publishes is about one subject, and a pseudonym costs as much as the rest of `publish`.
+    known = ("", "")  # subject and pseudonym
 
     def way(event: Any) -> Draft | Status | None:
         nonlocal known
         subject = event.subject
         if subject.__class__ is not str or subject == "" or (first and event.attributes is not None):
             return None
-        before, kept, pseudonym = known
-        if before != subject:
-            try:
-                data = subject.encode()
-            except UnicodeEncodeError:
-                return None
-            kept, pseudonym = keeps is None or keeps(data), None
-            known = subject, kept, None
-        if not kept:
+        try:
+            data = subject.encode()
+        except UnicodeEncodeError:
+            return None
+        if keeps is not None and not keeps(data):
             return Status.SAMPLED_OUT
         if first and not see(hash((event.experiment, None, event.variant, subject))):
             return Status.DUPLICATE
         seen, made = event, None
         try:
             if hide is not None:
-                if pseudonym is None:
-                    pseudonym = hide(subject.encode())
-                    known = subject, True, pseudonym
+                before, pseudonym = known
+                if before != subject:
+                    pseudonym = hide(data)
+                    known = subject, pseudonym
                 event = event.__copy__()
                 force_setattr(event, "subject", pseudonym)
             made = to_draft(event, context, event if first else None)
