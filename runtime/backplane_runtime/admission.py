@@ -9,7 +9,7 @@
   process has seen, within at least the last `REMEMBERED`; `explicit` only what the application publishes itself: an exposure that
   an integration publishes on its behalf (`publish(..., automatic=True)`) is `DISABLED`. The version is the attribute
   `experimentVersion`, where there is one. What is remembered is a 64-bit hash of the four with the interpreter's own secret:
-  no id stays in memory, and a new exposure is taken for a repeat once in 10^14.
+  a hundred thousand ids need not be held for it, and a new exposure is taken for a repeat once in 10^14.
 """
 
 from __future__ import annotations

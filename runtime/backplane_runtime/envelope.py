@@ -60,9 +60,9 @@ class Draft(msgspec.Struct, gc=False):
     """An event that `publish` accepted, before it is in the log.
 
     `moment` is in nanoseconds of the Unix clock, and `stamp` its text where the payload holds it already; `context` is what
-    follows the payload. Where there is an `identity`, an exposure that is as the
-    payload says, the id is made of it, and otherwise of time and chance. The writer
-    fills in the rest: `line` is the envelope, and `batch` the number of the batch with which it goes into the log.
+    follows the payload. Where there is an `identity`, an exposure that says what the payload says, the id is made of it, and
+    otherwise of time and chance. The writer fills in the rest: `line` is the envelope, and `batch` the number of the batch
+    with which it goes into the log.
     It can be in no cycle but through a receipt, so the garbage collector need not walk a queue of thousands.
     """
 
