@@ -13,8 +13,6 @@ from backplane_runtime.backplanes.in_memory import InMemoryBackplane
 from backplane_runtime.events import Event
 from backplane_runtime.settings import InMemory, PiiRedaction, Plane
 
-pytestmark = pytest.mark.runtime_only
-
 SUBJECTS = [*(f"user-{number}" for number in range(10)), "", "naïve-✓", *(f"\ud800{number}" for number in range(4))]
 KINDS = (
     lambda subject, variant: Exposure("e", variant, subject=subject),
