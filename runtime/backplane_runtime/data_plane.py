@@ -180,7 +180,7 @@ class DataPlane(Publishing):
     def after_fork(self) -> None:
         """Start anew in a forked child; called by `process`, nobody else."""
         self._delivery.forget()
-        if any(lane.is_started for lane in self._delivery.lanes):
+        if any(lane.worker.is_started for lane in self._delivery.lanes):  # what they hold open is the parent's
             process.leak(self._delivery)
         self._notices = Notices()
         self._admission.after_fork()

@@ -76,10 +76,8 @@ class Delivery:
             if self._started or self._closed:
                 return
             try:
-                for lane in self.lanes:
-                    lane.start()
-                self.writer.start()
-                self.upkeep.start()
+                for worker in (*(lane.worker for lane in self.lanes), self.writer.worker, self.upkeep.worker):
+                    worker.start()
             except RuntimeError as error:  # at the end of the interpreter (from Python 3.12 on), or too many threads
                 problem = error
             else:
@@ -92,7 +90,7 @@ class Delivery:
         """Find room for *draft* and say what became of it; the way of those that the quick check did not let through."""
         if not self._started:
             self.start()
-        if self._plane.failure_mode == "block" and not self.writer.is_here:
+        if self._plane.failure_mode == "block" and not self.writer.worker.is_here:
             problem = self._append_when_there_is_room(draft)
         else:
             problem = self._no_room(draft, subject)
@@ -290,7 +288,7 @@ class Delivery:
             return CLOSED
         if not is_kept(subject, self._byte_fill(draft)):
             return FULL_BYTES
-        if self.spooler is not None and len(self.writer.queue) >= self.limit > 0 and not self.writer.is_here:
+        if self.spooler is not None and len(self.writer.queue) >= self.limit > 0 and not self.writer.worker.is_here:
             self.writer.relieve(self.limit, RELIEF_SECONDS)
         if not is_kept(subject, self._fill()):
             return FULL

@@ -27,6 +27,7 @@ from backplane_runtime.fates import GIVEN_UP, Fates
 from backplane_runtime.ledger import Key, Ledger
 from backplane_runtime.notices import Notices
 from backplane_runtime.receipts import Ended, end_receipts
+from backplane_runtime.worker import Worker
 
 RETRY_BASE_SECONDS = 0.1
 RETRY_CAP_SECONDS = 10.0
@@ -70,20 +71,15 @@ class Lane:
         self._taken: tuple[Link, Sequence[tuple[int, bytes]]] | None = None  # read, not yet in the hand
         self._flush_links: tuple[Link, ...] = ()
         self._flush_ends: list[int] = []
-        self._closing = self._abandoned = self._running = False
+        self._closing = self._abandoned = False
         self._close_by = 0.0
         self._too_old_before: tuple[Link, int] | None = None
-        self._thread: native.Thread | None = None
+        self.worker = Worker(self._run, f"backplane-{options.name}", ledger.lock)
 
     @property
     def name(self) -> str:
         """Return the name of the backplane."""
         return self.options.name
-
-    @property
-    def is_started(self) -> bool:
-        """Say whether there has been a thread, so that the backplane may hold something open."""
-        return self._thread is not None
 
     @property
     def last_error(self) -> str | None:
@@ -95,13 +91,6 @@ class Lane:
         """Return the timestamp of the oldest event in the hand."""
         hand = self._hand
         return hand[0].record.timestamp if hand else None
-
-    def start(self) -> None:
-        """Start the thread unless there is one; lock held."""
-        if self._thread is None:
-            thread = native.thread(self._run, f"backplane-{self.name}")
-            thread.start()
-            self._thread = thread
 
     def notice(self) -> None:
         """Have the thread look at the logs, if something in them may be due; lock held."""
@@ -148,8 +137,7 @@ class Lane:
 
     def join(self) -> None:
         """Wait for the thread until the moment that `close` was given."""
-        if self._thread is not None and self._thread is not native.current_thread():
-            self._thread.join(max(0.0, self._close_by - time.monotonic()))
+        self.worker.join(max(0.0, self._close_by - time.monotonic()))
 
     def abandon(self, links: Sequence[Link]) -> list[Ended]:
         """Give up all that is in memory only, and return the end of each delivery; lock held."""
@@ -178,10 +166,6 @@ class Lane:
         return self._abandoned and not link.is_durable
 
     def _run(self) -> None:
-        with self._ledger.lock:
-            if self._running:
-                return  # a signal handler raised while the first thread was started, so a second one was
-            self._running, self._thread = True, native.current_thread()
         while (link := self._await_batch()) is not None:
             try:
                 # A fault may have left something in the hand: read over, it would be passed by the cursor, and lost.

@@ -18,6 +18,7 @@ from backplane_runtime.chain import Promised
 from backplane_runtime.ledger import Ledger
 from backplane_runtime.log import Log, MemoryLog
 from backplane_runtime.notices import Notices
+from backplane_runtime.worker import Worker
 
 if TYPE_CHECKING:
     from backplane_runtime.delivery import Delivery
@@ -43,30 +44,17 @@ class Upkeep:
         self._gate = native.Lock()  # a bare lock, for the reasons that `Writer` gives
         self._gate.acquire()
         self._pause = spooling.LOOK_SECONDS
-        self._ending = self._running = False
-        self._thread: native.Thread | None = None
-
-    def start(self) -> None:
-        """Start the thread unless there is one."""
-        if self._thread is None:
-            thread = native.thread(self._run, "backplane-upkeep")
-            thread.start()
-            self._thread = thread
+        self._ending = False
+        self.worker = Worker(self._run, "backplane-upkeep", ledger.lock)
 
     def end(self, timeout: float) -> None:
         """End the thread, in at most *timeout* seconds; what it does after that, it undoes."""
         self._ending = True
         with contextlib.suppress(RuntimeError):  # it was told before
             self._gate.release()
-        thread = self._thread
-        if thread is not None and thread is not native.current_thread():
-            thread.join(timeout)
+        self.worker.join(timeout)
 
     def _run(self) -> None:
-        with self._ledger.lock:
-            if self._running:
-                return  # a signal handler raised while the first thread was started, so a second one was
-            self._running, self._thread = True, native.current_thread()
         while not self._ending:
             try:
                 self._go_round()

@@ -24,6 +24,7 @@ from backplane_runtime.ledger import Key, Ledger
 from backplane_runtime.log import Log
 from backplane_runtime.notices import Notices
 from backplane_runtime.receipts import Receipt
+from backplane_runtime.worker import Worker
 
 PERIOD_SECONDS = 0.005
 IDLE_SECONDS = 1.0  # between looks at the queue, when nobody publishes: should it ever miss the call
@@ -53,20 +54,8 @@ class Writer:
         self._untold: deque[tuple[str | None, list[Receipt]]] = deque()  # what must not be told under our locks
         self._serial = 0
         self._volatile = 0  # the last batch that went to a log in memory
-        self._ending = self._running = False
-        self._thread: native.Thread | None = None
-
-    def start(self) -> None:
-        """Start the thread unless there is one."""
-        if self._thread is None:
-            thread = native.thread(self._run, "backplane-writer")
-            thread.start()
-            self._thread = thread
-
-    @property
-    def is_here(self) -> bool:
-        """Say whether the caller is the writer's own thread."""
-        return native.current_thread() is self._thread
+        self._ending = False
+        self.worker = Worker(self._run, "backplane-writer", ledger.lock)
 
     def wake(self) -> None:
         """Have the thread look at the queue now."""
@@ -106,7 +95,7 @@ class Writer:
         if self._is_mine():
             while self._drain_some():  # a signal handler stopped us in the middle of it, and nobody will go on
                 pass
-        elif self._thread is None or not self._thread.is_alive():
+        elif not self.worker.is_alive:
             self.drain()
         else:
             return self._await_thread(time.monotonic() + timeout)
@@ -116,11 +105,9 @@ class Writer:
         """Move what is left, and end the thread, in at most *timeout* seconds."""
         self._ending = True
         self._open_gate()
-        thread = self._thread
-        if thread is not None and thread is not native.current_thread():
-            thread.join(timeout)
+        self.worker.join(timeout)
         self.is_asleep = True  # for ever: who appends from now on is a straggler
-        if thread is None or not thread.is_alive():
+        if not self.worker.is_alive:
             self.save(timeout)
 
     def is_durable(self, draft: Draft) -> bool:
@@ -150,10 +137,6 @@ class Writer:
             return True
 
     def _run(self) -> None:
-        with self._ledger.lock:
-            if self._running:
-                return  # a signal handler raised while the first thread was started, so a second one was
-            self._running, self._thread = True, native.current_thread()
         while not self._ending:
             moved = self._round()
             if moved:
