@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import partial
 from typing import Any, cast
 
 import psycopg
@@ -20,7 +21,7 @@ from psycopg import conninfo, errors
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved, scrubbed
 from backplane_runtime.backplanes.inherited import disown_in_children
 from backplane_runtime.backplanes.postgresql_table import find_table, table_check
-from backplane_runtime.backplanes.rows import COLUMNS, row
+from backplane_runtime.backplanes.rows import COLUMNS, each_alone, row
 from backplane_runtime.backplanes.table_check import FoundTable, table_health, table_problem
 from backplane_runtime.envelope import Record
 from backplane_runtime.event_table import (
@@ -95,7 +96,7 @@ class PostgreSqlBackplane:
                 try:
                     return self._insert_all(connection, batch)
                 except _MAYBE_ONE:
-                    return [self._insert_one(connection, record) for record in batch]
+                    return each_alone(partial(self._insert_one, connection), batch, psycopg.Error)
         except psycopg.Error as error:
             reason = self._why(connection, error)
             self.close(0)
