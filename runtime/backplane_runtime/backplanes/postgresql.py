@@ -249,13 +249,14 @@ def _deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
     """Cut *connection* off after *seconds*, so that who waits for its answer gets an error instead.
 
     Raises:
-        psycopg.OperationalError: if that was needed.
+        psycopg.OperationalError: if that was needed, or there is no file or thread to be had for the watch.
     """
-    own = socket.socket(fileno=os.dup(connection.fileno()))
     is_over = threading.Event()
-    timer = threading.Timer(seconds, _cut_off, (own, is_over))
-    timer.daemon = True
-    timer.start()
+    try:
+        own = socket.socket(fileno=os.dup(connection.fileno()))
+        timer = _started_timer(seconds, own, is_over)
+    except (OSError, RuntimeError) as error:  # any other error would be blamed on the events
+        raise psycopg.OperationalError(getattr(error, "strerror", None) or str(error)) from error
     try:
         yield
     except psycopg.OperationalError as error:
@@ -265,6 +266,17 @@ def _deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
     finally:
         timer.cancel()
         own.close()
+
+
+def _started_timer(seconds: float, own: socket.socket, is_over: threading.Event) -> threading.Timer:
+    timer = threading.Timer(seconds, _cut_off, (own, is_over))
+    timer.daemon = True
+    try:
+        timer.start()
+    except RuntimeError:
+        own.close()
+        raise
+    return timer
 
 
 def _cut_off(own: socket.socket, is_over: threading.Event) -> None:
