@@ -66,9 +66,12 @@ class DailyFilesBackplane:
 
 
 def _append(path: Path, lines: bytes) -> None:
-    with path.open("ab", buffering=0) as file:
+    with path.open("a+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # other processes write to the same day
         size = os.fstat(file.fileno()).st_size
+        if size and os.pread(file.fileno(), 1, size - 1) != b"\n":  # a process died in the middle of a line
+            size = os.pread(file.fileno(), size, 0).rfind(b"\n") + 1
+            file.truncate(size)
         try:
             while lines:
                 lines = lines[file.write(lines) :]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backplane_daily_files import DailyFiles, DailyFilesBackplane
 
-from backplane_runtime.testing import ContractOptions, StoredEvent, check_backplane_contract
+from backplane_runtime.testing import ContractOptions, StoredEvent, check_backplane_contract, sample_records
 
 
 def read_back(folder: Path) -> Iterator[StoredEvent]:
@@ -40,3 +40,13 @@ def test_the_contract(tmp_path: Path) -> None:
         ContractOptions(outage=outage),
     )
     assert skipped == ()
+
+
+def test_a_line_that_a_dead_process_left_unfinished(tmp_path: Path) -> None:
+    """It was not acknowledged, so it comes again; what is written next must not continue it."""
+    backplane, (first, torn, other) = DailyFilesBackplane(DailyFiles(folder=str(tmp_path))), sample_records(3)
+    backplane.send([first])
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes() + torn.envelope[:-9])
+    backplane.send([torn, other])
+    assert path.read_bytes().splitlines() == [first.envelope, torn.envelope, other.envelope]
