@@ -390,6 +390,8 @@ def test_what_the_disk_damages_is_counted_as_dropped(name: str, quick: Plane, ca
     assert (total.published, total.spooled) == (30, 0)
     assert total.acknowledged == len(backplane.names) == 30 - total.dropped
     assert "e15" not in backplane.names
+    counts = plane.ledger().by_backplane["scripted"]
+    assert (counts.acknowledged, counts.dropped, counts.in_flight) == (total.acknowledged, total.dropped, 0)
     assert "are lost: the disk damaged them" in caplog.text
     plane.close()
 
