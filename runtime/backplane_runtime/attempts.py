@@ -3,7 +3,7 @@
 A backplane that is away is retried without end, and nothing is concluded about the events. But an event that is not taken
 while later ones of its batch are, or that makes the backplane fail in a way it should not, has a limited number of
 attempts: it must not hold up the rest. Of a type of which an event was given up, the next ones get a single attempt for a while, so that
-a destination of theirs that is missing slows nobody down.
+a destination of theirs that is missing slows others down but little.
 """
 
 from __future__ import annotations
