@@ -66,9 +66,9 @@ def events_in(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_it_keeps_the_contract(installed: dict[str, str], tmp_path: Path) -> None:
-    """By its own test, against what was installed."""
+    """By its own tests, against what was installed."""
     shutil.copy(SAMPLE / "tests" / "test_contract.py", tmp_path)
-    assert "1 passed" in run(installed, tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_contract.py")
+    assert "4 passed" in run(installed, tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_contract.py")
 
 
 def test_events_of_a_document_arrive(installed: dict[str, str], tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """Attempts: a batch handed to a backplane once, and what may be concluded from the answer.
 
 A backplane that is away is retried without end, and nothing is concluded about the events. But an event that is not taken
-while others of its batch are, or that makes the backplane fail in a way it should not, has a limited number of attempts: it
-must not hold up the rest. Of a type of which an event was given up, the next ones get a single attempt for a while, so that
-a destination of theirs that is missing slows nobody down.
+while later ones of its batch are, or that makes the backplane fail in a way it should not, has a limited number of
+attempts: it must not hold up the rest. Of a type of which an event was given up, the next ones get a single attempt for a
+while, so that a destination of theirs that is missing slows others down but little.
 """
 
 from __future__ import annotations
@@ -103,12 +103,14 @@ class Attempts:
     def _concluded(self, hand: Sequence[Held], verdicts: Iterable[Verdict | Rejected]) -> list[Final]:
         final: list[Final] = []
         left: list[Held] = []
+        overtaken = 0  # of those left: what is behind all that was taken may just not have had its turn in the time
         for held, verdict in zip(hand, verdicts, strict=True):
             if verdict is Verdict.RETRY:
                 left.append(held)
             else:
                 final.append((held, Rejected(_said(verdict.reason)) if isinstance(verdict, Rejected) else verdict))
-        return final + self._counted(left, "is not taken, though others are") if final else final
+                overtaken = len(left)
+        return final + self._counted(left[:overtaken], "is not taken, though others are")
 
     def _counted(self, hand: Sequence[Held], reason: str) -> list[Final]:
         """Count an attempt against *hand*, and return what has had enough of them."""

@@ -19,6 +19,7 @@ from backplane_runtime import health as health_check
 from backplane_runtime import process
 from backplane_runtime.assembly import assemble, assembly_of
 from backplane_runtime.backplanes.api import Backplane
+from backplane_runtime.backplanes.inherited import leak
 from backplane_runtime.config import ConfigError, FrozenConfig, load_config
 from backplane_runtime.health import Health
 from backplane_runtime.ledger import LedgerView
@@ -181,7 +182,7 @@ class DataPlane(Publishing):
         """Start anew in a forked child; called by `process`, nobody else."""
         self._delivery.forget()
         if any(lane.worker.is_started for lane in self._delivery.lanes):  # what they hold open is the parent's
-            process.leak(self._delivery)
+            leak(self._delivery)
         self._notices = Notices()
         self._admission.after_fork()
         self._connect()

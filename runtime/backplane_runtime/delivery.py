@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from backplane_runtime import laggards, native, spooling
@@ -18,7 +19,7 @@ from backplane_runtime.assembly import Assembly
 from backplane_runtime.chain import Chain, Link
 from backplane_runtime.envelope import Draft
 from backplane_runtime.lane import Lane
-from backplane_runtime.ledger import MAX_ROWS, Ledger, LedgerView, view
+from backplane_runtime.ledger import MAX_ROWS, Key, Ledger, LedgerView, view
 from backplane_runtime.notices import Notices
 from backplane_runtime.overflow import PRESSED_FROM, is_kept
 from backplane_runtime.receipts import Ended, end_receipts
@@ -328,10 +329,8 @@ class Delivery:
         """Count as dropped what waits in folders that somebody removed, and return these; lock held."""
         gone = [link for link in self.chain.links if link.log.is_gone]
         for link in gone:
-            lost = +link.outstanding
-            link.outstanding.clear()
-            self._ledger.move(lost, link.status, Status.DROPPED)
-            if lost:
+            if lost := +link.outstanding:
+                self._lose(link, lost)
                 self._notices.warn("gone", f"{lost.total()} events in the spool are lost: its folder was removed")
         return gone
 
@@ -341,6 +340,12 @@ class Delivery:
             if len(link.outstanding) > MAX_ROWS:
                 link.outstanding = +link.outstanding  # names are free text: without those that have no event left
             if lost := link.damaged:
-                link.outstanding.clear()
-                self._ledger.move(lost, link.status, Status.DROPPED)
+                self._lose(link, lost)
                 self._notices.warn("damage", f"{lost.total()} events in the spool are lost: the disk damaged them")
+
+    def _lose(self, link: Link, lost: Counter[Key]) -> None:
+        """Count as dropped what *link* has no more; lock held."""
+        link.outstanding.clear()
+        self._ledger.move(lost, link.status, Status.DROPPED)
+        for lane in self.lanes:
+            lane.fates.lose(link, lost)

@@ -13,7 +13,7 @@ from backplane_runtime.attempts import Final, Held
 from backplane_runtime.backplanes.api import Rejected, Verdict
 from backplane_runtime.chain import Link
 from backplane_runtime.events import EventType
-from backplane_runtime.ledger import BackplaneCounts, Ledger
+from backplane_runtime.ledger import BackplaneCounts, Key, Ledger
 from backplane_runtime.notices import Notices
 from backplane_runtime.receipts import Ended
 from backplane_runtime.status import Status
@@ -40,6 +40,14 @@ class Fates:
         taken = self._ledger.entered(self._events) + self.recovered
         in_flight = taken - self._counts["acknowledged"] - self._counts["dropped"]
         return BackplaneCounts(**self._counts | {"taken": taken, "in_flight": in_flight})
+
+    def lose(self, link: Link, lost: Counter[Key]) -> None:
+        """Count what of *lost*, events that *link* has no more, this backplane never had; lock held."""
+        reader = link.readers.get(self._name)
+        if reader is not None:
+            missing = reader.skipped + link.log.end - reader.position  # of any type
+            mine = sum(number for (kind, _, _), number in lost.items() if kind in self._events)
+            self._counts["dropped"] += min(missing, mine, self.counts().in_flight)
 
     def kept(self, link: Link, final: Sequence[Final]) -> list[Final]:
         """Set aside what was rejected, and return *final* without what could not be kept: it is tried again."""

@@ -78,18 +78,6 @@ def release(member: Member) -> None:
     _held.discard(member)
 
 
-def leak(inherited: object) -> None:
-    """Keep *inherited* for ever, beyond the end of the interpreter too.
-
-    Destroying a client in a forked child waits for threads that the child does not have (librdkafka), or says good-bye on
-    a connection that is the parent's (PostgreSQL). CPython leaks the frames of the lost threads, which hold the clients;
-    this does not rely on it.
-    """
-    import ctypes  # noqa: PLC0415 - only a child that inherited something open needs it
-
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
-
-
 def is_ending() -> bool:
     """Say whether our exit hook has run: nobody will close what comes now."""
     return _is_ending

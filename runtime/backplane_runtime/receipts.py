@@ -5,6 +5,8 @@ Futures of `concurrent.futures`, so a thread may wait for them, and a coroutine 
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from backplane_runtime.status import Status
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+_LOGGER = logging.getLogger("backplane")
 
 
 class Receipt:
@@ -43,8 +47,16 @@ class Receipt:
 
 
 def _set(future: Future[Status], status: Status) -> None:
-    if not future.done():
+    if future.done():
+        return
+    try:
         future.set_result(status)
+    except BaseException as error:
+        # Of a callback of the application. Ctrl-C passes, and what else ends a program; but a thread of ours would only end
+        # itself, and nothing would be delivered any more.
+        if threading.current_thread() is threading.main_thread():
+            raise
+        _LOGGER.warning("a callback of a receipt raised %s", type(error).__name__)
 
 
 Ended = tuple[Receipt | None, Status]

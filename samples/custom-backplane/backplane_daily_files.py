@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict
+from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved
 from backplane_runtime.envelope import Record
 from backplane_runtime.settings import Settings
 
@@ -25,6 +25,10 @@ class DailyFiles(Settings, frozen=True, kw_only=True):
     folder: Annotated[str, Meta(min_length=1, description="Where the files are; it is made if it is missing.")]
     batch_size: Annotated[int, Meta(ge=1, le=100_000, description="Events that are synced to the disk together.")] = 500
 
+    def place(self) -> str:
+        """Return the folder: what waits for it goes there in batches of any size."""
+        return self.folder
+
 
 class DailyFilesBackplane:
     """Appends each envelope as a line; nothing stays open between two batches, so a fork has nothing to inherit."""
@@ -32,43 +36,55 @@ class DailyFilesBackplane:
     settings_type = DailyFiles
 
     def __init__(self, settings: DailyFiles) -> None:
-        self._folder = Path(settings.folder)
+        self._settings = settings
 
     def start(self) -> None:
         """Make the folder."""
+        folder = self._folder()
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UnavailableError(f"{self._folder}: {error.strerror}") from error
+            raise UnavailableError(f"{folder}: {error.strerror}") from error
 
     def send(self, batch: Sequence[Record]) -> Sequence[Verdict | Rejected]:
         """Append *batch*, day by day; where a day fails, what comes after is to be handed over again."""
+        folder = self._folder()
         verdicts: list[Verdict | Rejected] = []
         for day, records in groupby(batch, key=lambda record: record.timestamp[:10]):
             lines = [record.envelope + b"\n" for record in records]
             try:
-                _append(self._folder / f"{day}.jsonl", b"".join(lines))
+                _append(folder / f"{day}.jsonl", b"".join(lines))
             except OSError as error:
                 if not verdicts:
-                    raise UnavailableError(f"{self._folder}: {error.strerror}") from error
+                    raise UnavailableError(f"{folder}: {error.strerror}") from error
                 break
             verdicts += [Verdict.ACKNOWLEDGED] * len(lines)
         return [*verdicts, *[Verdict.RETRY] * (len(batch) - len(verdicts))]
 
     def health(self, timeout: float) -> BackplaneHealth:  # noqa: ARG002 - a disk answers at once
         """Say whether one may write to the folder."""
-        place = self._folder if self._folder.exists() else self._folder.parent
+        try:
+            folder = self._folder()
+        except UnavailableError as error:
+            return BackplaneHealth(healthy=False, message=str(error))
+        place = folder if folder.exists() else folder.parent
         healthy = place.is_dir() and os.access(place, os.W_OK)
-        return BackplaneHealth(healthy=healthy, message=f"{self._folder}{'' if healthy else ' is not writable'}")
+        return BackplaneHealth(healthy=healthy, message=f"{folder}{'' if healthy else ' is not writable'}")
 
     def close(self, timeout: float) -> None:
         """Do nothing: nothing is open."""
 
+    def _folder(self) -> Path:
+        return Path(resolved(self._settings).folder)  # a reference such as `${env:NAME}` may change while events wait
+
 
 def _append(path: Path, lines: bytes) -> None:
-    with path.open("ab", buffering=0) as file:
+    with path.open("a+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # other processes write to the same day
         size = os.fstat(file.fileno()).st_size
+        if size and os.pread(file.fileno(), 1, size - 1) != b"\n":  # a process died in the middle of a line
+            size = os.pread(file.fileno(), size, 0).rfind(b"\n") + 1
+            file.truncate(size)
         try:
             while lines:
                 lines = lines[file.write(lines) :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,8 @@ class Scripted(Settings, frozen=True, kw_only=True):
 
 class ScriptedBackplane:
     """Fails while `is_down`, and hangs while `gate` is closed. Experiments are named for what becomes of their events:
-    `poison` is rejected, `stuck` is never taken, `bug` raises, and those in `slow` are taken at the second attempt.
+    `poison` is rejected, `stuck` is never taken, `bug` raises, and those in `slow` are taken at the second attempt. Of one
+    batch it takes the first `at_most`.
     """  # noqa: D205 - one sentence for each
 
     by_key: dict[str, ScriptedBackplane] = {}  # noqa: RUF012 - tests find theirs here
@@ -31,6 +33,7 @@ class ScriptedBackplane:
         self.gate.set()
         self.batches: list[list[Record]] = []
         self.slow: list[str] = []
+        self.at_most = sys.maxsize
         self.by_key[settings.key] = self
 
     def start(self) -> None:
@@ -43,9 +46,10 @@ class ScriptedBackplane:
         self.gate.wait()
         if any(one.experiment == "bug" for one in batch):
             raise ZeroDivisionError
-        verdicts = [self._verdict(one.experiment) for one in batch]
+        taken = batch[: self.at_most]
+        verdicts = [self._verdict(one.experiment) for one in taken]
         self.batches.append(list(batch))
-        return verdicts
+        return verdicts + [Verdict.RETRY] * (len(batch) - len(taken))
 
     def health(self, timeout: float) -> BackplaneHealth:  # noqa: ARG002 - the contract's signature
         """Say how it is."""

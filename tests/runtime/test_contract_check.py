@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -69,6 +69,13 @@ def test_without_fork_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """As on Windows."""
     monkeypatch.delattr(os, "fork")
     assert check_it(JsonLines, tmp_path) == ("a forked child: this platform has no os.fork",)
+
+
+def test_an_outage_that_is_none_is_said(tmp_path: Path) -> None:
+    """Else a batch that is tried again would pass for checked."""
+    path = tmp_path / "events.jsonl"
+    with pytest.raises(AssertionError, match="`outage` takes the storage away"):
+        check_backplane_contract(lambda: JsonLines(path), lambda: read(path), ContractOptions(outage=nullcontext))
 
 
 def test_samples_are_of_all_types() -> None:

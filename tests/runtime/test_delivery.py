@@ -125,6 +125,18 @@ def test_one_event_that_is_never_taken_does_not_hold_up_the_rest(
     assert reason in aside.read_text(encoding="utf-8")
 
 
+def test_a_backplane_that_takes_a_part_at_a_time_takes_all(name: str, quick: Plane) -> None:
+    """Slowness is no fault of the events behind: whatever comes behind them has not been taken either."""
+    plane, backplane = scripted(name, quick)
+    backplane.at_most = 1
+    for number in range(20):
+        plane.publish(outcome(f"e{number}"))
+    assert plane.flush(20)
+    assert plane.ledger().by_backplane["scripted"].dropped == 0
+    assert [batch[0].experiment for batch in backplane.batches] == [f"e{number}" for number in range(20)]
+    plane.close()
+
+
 @pytest.mark.parametrize("torn", ["tell", "kept"])
 def test_a_fault_of_our_own_costs_no_event(name: str, quick: Plane, torn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was in the hand is sent again before anything else is read: the cursor would pass it."""
@@ -378,6 +390,8 @@ def test_what_the_disk_damages_is_counted_as_dropped(name: str, quick: Plane, ca
     assert (total.published, total.spooled) == (30, 0)
     assert total.acknowledged == len(backplane.names) == 30 - total.dropped
     assert "e15" not in backplane.names
+    counts = plane.ledger().by_backplane["scripted"]
+    assert (counts.acknowledged, counts.dropped, counts.in_flight) == (total.acknowledged, total.dropped, 0)
     assert "are lost: the disk damaged them" in caplog.text
     plane.close()
 

@@ -50,6 +50,8 @@ def test_a_spool_that_is_removed_under_a_running_program(
     plane.close()
     total = plane.ledger().total
     assert (total.spooled, total.dropped) == (1, 1)
+    counts = plane.ledger().by_backplane["scripted"]
+    assert (counts.in_flight, counts.dropped) == (1, 1)
     assert "was removed" in caplog.text
 
     second, backplane = scripted(name, options)

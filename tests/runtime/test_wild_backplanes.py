@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -164,6 +165,28 @@ def test_a_timeout_of_any_length(wild: tuple[DataPlane, WildBackplane], timeout:
     plane.publish(Outcome("e", subject="s", metric="m"))
     assert plane.flush(timeout) is (timeout > 0)
     assert plane.health(timeout).backplanes
+
+
+@pytest.mark.parametrize("which", ["spooled", "acknowledged"])
+def test_a_callback_of_a_receipt_that_ends_threads(
+    wild: tuple[DataPlane, WildBackplane], caplog: pytest.LogCaptureFixture, which: str
+) -> None:
+    """Ends none of ours: what is published afterwards is delivered without anybody's help."""
+    plane, backplane = wild
+    called: list[int] = []
+
+    def end(_: object) -> None:
+        called.append(threading.get_ident())
+        raise SystemExit(3)
+
+    with plane._writer._draining:  # so that the callback is there in time
+        receipt = plane.publish(Outcome("e", subject="s", metric="m"), receipt=True)
+        getattr(receipt, which).add_done_callback(end)
+    assert wait_until(lambda: bool(called))
+    assert called != [threading.get_ident()]
+    plane.publish(Outcome("e", subject="s", metric="m"))
+    assert wait_until(lambda: len(backplane.taken) == 2, 5)
+    assert "a callback of a receipt raised SystemExit" in caplog.text
 
 
 def test_a_log_handler_that_ends_threads(wild: tuple[DataPlane, WildBackplane]) -> None:

@@ -7,7 +7,6 @@ the shared socket), may spoil a database (SQLite, "How To Corrupt", section 2.6)
 
 from __future__ import annotations
 
-import ctypes
 import os
 import weakref
 from typing import Any, Protocol
@@ -28,11 +27,19 @@ def disown_in_children(holder: Holder) -> None:
     _holders.add(holder)
 
 
+def leak(inherited: object) -> None:
+    """Keep *inherited* for ever, beyond the end of the interpreter too: its destructor, which would close it, never runs.
+
+    CPython leaks the frames of the lost threads, which may hold it; this does not rely on it.
+    """
+    import ctypes  # noqa: PLC0415 - only a child that inherited something open needs it
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
+
+
 def _disown_all() -> None:
     for holder in list(_holders):
-        client = holder.disown()
-        # One reference that nobody gives back: its destructor, which would close it, never runs.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))
+        leak(holder.disown())
 
 
 if hasattr(os, "register_at_fork"):

@@ -94,6 +94,7 @@ class KafkaBackplane:
         self._look_at_topics(producer, {self._topic(record) for record in batch}, deadline)
         self._produce_in_waves(producer, batch, deadline)
         found = {event_id: self._reports.pop(event_id, Verdict.RETRY) for event_id in {one.event_id for one in batch}}
+        self._reports.clear()  # of what is not handed over again: it was given up, and nobody will ask
         verdicts = [found[record.event_id] for record in batch]
         left = [record for record, verdict in zip(batch, verdicts, strict=True) if verdict is Verdict.RETRY]
         self.last_error = self._why(left) if left else None

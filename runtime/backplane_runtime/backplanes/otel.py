@@ -46,9 +46,11 @@ class OpenTelemetryBackplane:
         """Export *batch*, and return what the receiver said of each record."""
         if not self._deliveries:
             self.start()
+        once = {record.event_id: record for record in batch}
         for delivery in self._deliveries:
-            delivery.offer(batch)
-        verdicts = [self._verdict(record.event_id) for record in batch]
+            delivery.offer(once)
+        found = {event_id: self._verdict(event_id) for event_id in once}
+        verdicts = [found[record.event_id] for record in batch]
         if batch and all(verdict is Verdict.RETRY for verdict in verdicts):
             problems = dict.fromkeys(one.problem for one in self._deliveries if one.problem)
             raise UnavailableError("; ".join(problems) or "not all could be sent in time")
@@ -117,13 +119,15 @@ class _Delivery:
         self.problem: str | None = None
         self._rest_until = 0.0
 
-    def offer(self, batch: Sequence[Record]) -> None:
-        """Export what is new in *batch*, halving what the receiver refuses until the culprits stand alone."""
+    def offer(self, batch: Mapping[str, Record]) -> None:
+        """Export what is new in *batch*, by id, halving what the receiver refuses until the culprits stand alone."""
+        # What is not handed over again was given up, and nobody will ask.
+        self.answers = {event_id: answer for event_id, answer in self.answers.items() if event_id in batch}
         if time.monotonic() < self._rest_until:
             return  # the receiver asked for it; `problem` says so
         self.problem = None
         refused: list[tuple[Record, Refused]] = []
-        parts = [[record for record in batch if record.event_id not in self.answers]]
+        parts = [[record for event_id, record in batch.items() if event_id not in self.answers]]
         deadline = time.monotonic() + SPLIT_SECONDS
         before = len(self.answers)
         while parts and time.monotonic() < deadline:

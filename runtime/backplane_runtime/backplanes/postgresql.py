@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import partial
 from typing import Any, cast
 
 import psycopg
@@ -20,7 +21,7 @@ from psycopg import conninfo, errors
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved, scrubbed
 from backplane_runtime.backplanes.inherited import disown_in_children
 from backplane_runtime.backplanes.postgresql_table import find_table, table_check
-from backplane_runtime.backplanes.rows import COLUMNS, row
+from backplane_runtime.backplanes.rows import COLUMNS, each_alone, row
 from backplane_runtime.backplanes.table_check import FoundTable, table_health, table_problem
 from backplane_runtime.envelope import Record
 from backplane_runtime.event_table import (
@@ -95,7 +96,7 @@ class PostgreSqlBackplane:
                 try:
                     return self._insert_all(connection, batch)
                 except _MAYBE_ONE:
-                    return [self._insert_one(connection, record) for record in batch]
+                    return each_alone(partial(self._insert_one, connection), batch, psycopg.Error)
         except psycopg.Error as error:
             reason = self._why(connection, error)
             self.close(0)
@@ -248,13 +249,14 @@ def _deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
     """Cut *connection* off after *seconds*, so that who waits for its answer gets an error instead.
 
     Raises:
-        psycopg.OperationalError: if that was needed.
+        psycopg.OperationalError: if that was needed, or there is no file or thread to be had for the watch.
     """
-    own = socket.socket(fileno=os.dup(connection.fileno()))
     is_over = threading.Event()
-    timer = threading.Timer(seconds, _cut_off, (own, is_over))
-    timer.daemon = True
-    timer.start()
+    try:
+        own = socket.socket(fileno=os.dup(connection.fileno()))
+        timer = _started_timer(seconds, own, is_over)
+    except (OSError, RuntimeError) as error:  # any other error would be blamed on the events
+        raise psycopg.OperationalError(getattr(error, "strerror", None) or str(error)) from error
     try:
         yield
     except psycopg.OperationalError as error:
@@ -264,6 +266,17 @@ def _deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
     finally:
         timer.cancel()
         own.close()
+
+
+def _started_timer(seconds: float, own: socket.socket, is_over: threading.Event) -> threading.Timer:
+    timer = threading.Timer(seconds, _cut_off, (own, is_over))
+    timer.daemon = True
+    try:
+        timer.start()
+    except RuntimeError:
+        own.close()
+        raise
+    return timer
 
 
 def _cut_off(own: socket.socket, is_over: threading.Event) -> None:

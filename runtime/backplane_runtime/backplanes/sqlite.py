@@ -13,6 +13,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ import msgspec
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict, resolved
 from backplane_runtime.backplanes.fork_gate import ForkGate
 from backplane_runtime.backplanes.inherited import disown_in_children
-from backplane_runtime.backplanes.rows import COLUMNS, row
+from backplane_runtime.backplanes.rows import COLUMNS, each_alone, row
 from backplane_runtime.backplanes.sqlite_table import find_table, table_check
 from backplane_runtime.backplanes.table_check import FoundTable, table_health, table_problem
 from backplane_runtime.envelope import Record
@@ -105,7 +106,7 @@ class SqliteBackplane:
             except (sqlite3.DataError, sqlite3.IntegrityError) as error:
                 if not _is_of_one(error):
                     raise
-                verdicts = [self._insert_one(connection, record) for record in batch]
+                verdicts = each_alone(partial(self._insert_one, connection), batch, sqlite3.Error)
         except sqlite3.Error as error:
             reason = self._why(connection, error)
             self.let_go()

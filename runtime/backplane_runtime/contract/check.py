@@ -140,6 +140,7 @@ class _Contract:
             self._send(delivery, backplane, sample_records(5))
             with outage():
                 left = self._try(delivery, backplane, records)
+                expect(bool(left), "`outage` takes the storage away: something is left to be sent again")
                 self._ask(backplane, "while nobody answers")
             self._send(delivery, backplane, left, of=records)
 

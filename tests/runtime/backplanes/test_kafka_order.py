@@ -122,3 +122,21 @@ def test_a_record_under_way_is_not_produced_twice(kafka: KafkaCluster) -> None:
     backplane.close(5)
     found = read_all(kafka.bootstrap, [topic])
     assert [message.value() for message in found] == [record.envelope for record in records]
+
+
+def test_what_was_given_up_while_it_was_under_way_is_forgotten(kafka: KafkaCluster) -> None:
+    """In a composite a backplane that is far behind gives up events: memory must not grow by their reports."""
+    topic = f"given-up-{uuid.uuid4()}"
+    create_topics(kafka.bootstrap, [topic])
+    backplane = KafkaBackplane(Kafka(brokers=kafka.bootstrap, topic=topic))
+    records = outcomes(0, 30)
+    assert set(backplane.send(records[:10])) == {Verdict.ACKNOWLEDGED}
+    kafka.stop_broker(1, kill=True)
+    try:
+        with pytest.raises(UnavailableError):
+            backplane.send(records[10:20])
+    finally:
+        kafka.start_broker(1)
+    send_all(backplane, records[20:])
+    assert (backplane._reports, backplane._under_way) == ({}, set())
+    backplane.close(5)

@@ -203,6 +203,24 @@ def test_only_the_signal_that_failed_is_sent_again(receiver: OtlpReceiver, opene
     assert (ids_of(receiver.logs), ids_of(receiver.spans)) == (ids(records), ids(records))
 
 
+def test_an_event_that_is_twice_in_a_batch_is_exported_once(receiver: OtlpReceiver, opened: Opened) -> None:
+    """The first use of a variant has the same id whoever saw it; both records are done with."""
+    one, other = sample_records(2)
+    assert opened().send([one, one, other]) == [ACKNOWLEDGED] * 3
+    assert ids_of(receiver.logs) == ids([one, other])
+
+
+def test_what_one_signal_has_of_events_that_were_given_up_is_forgotten(receiver: OtlpReceiver, opened: Opened) -> None:
+    """In a composite a backplane that is far behind gives up events: memory must not grow by them."""
+    receiver.will(Answer(500), path=SPANS)
+    backplane, records = opened(signal="both"), sample_records(4)
+    with pytest.raises(UnavailableError):
+        backplane.send(records[:3])
+    assert backplane.send(records[2:]) == [ACKNOWLEDGED] * 2
+    assert [one.answers for one in backplane._deliveries] == [{}, {}]
+    assert (ids_of(receiver.logs), ids_of(receiver.spans)) == (ids(records), ids(records[2:]))
+
+
 def test_the_same_event_is_the_same_span(receiver: OtlpReceiver, opened: Opened) -> None:
     """So that a receiver can tell one that was sent again; an id need not be a UUID."""
     plain = encode_record(event := Outcome("e", subject="s", metric="m"), event)

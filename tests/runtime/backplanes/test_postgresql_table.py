@@ -223,6 +223,44 @@ def numbered(first: int, last: int) -> list[Record]:
     return [encode_record(event, event) for event in events]
 
 
+def test_what_is_stored_before_a_fault_is_not_handed_over_again(postgresql_url: str) -> None:
+    """Where one event that is poison has each stored alone, and another one cannot be stored now."""
+    make_table(postgresql_url)
+    event = Outcome("e1", subject="s", metric="m")
+    records = [*numbered(0, 1), encode_record(event, event, Context("\0")), *numbered(2, 4)]
+    execute(postgresql_url, f"{ALTER} ADD CONSTRAINT quiet CHECK (payload_json NOT LIKE '%e2%')")
+    with opened(postgresql_url, enable_idempotency=False) as backplane:
+        first, poison, *left = backplane.send(records)
+        assert first is Verdict.ACKNOWLEDGED
+        assert isinstance(poison, Rejected)
+        assert left == [Verdict.RETRY] * 2
+        with pytest.raises(UnavailableError, match="quiet"):
+            backplane.send(records[2:])
+        execute(postgresql_url, f"{ALTER} DROP CONSTRAINT quiet")
+        assert backplane.send(records[2:]) == [Verdict.ACKNOWLEDGED] * 2
+    found = rows(postgresql_url, "SELECT event_id FROM experiment_events ORDER BY id")
+    assert found == [(records[index].event_id,) for index in (0, 2, 3)]
+
+
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), RuntimeError("can't start new thread")])
+def test_a_process_that_has_no_room_for_a_watch_waits(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Of files or threads: no event is to blame, and none is given up for it."""
+
+    def fail(*_: object) -> int:
+        raise error
+
+    make_table(postgresql_url)
+    with opened(postgresql_url) as backplane:
+        backplane.start()
+        with monkeypatch.context() as patched:
+            patched.setattr(*((os, "dup", fail) if isinstance(error, OSError) else (threading.Thread, "start", fail)))
+            with pytest.raises(UnavailableError, match=str(error.args[-1])):
+                backplane.send(numbered(0, 2))
+        assert backplane.send(numbered(0, 2)) == [Verdict.ACKNOWLEDGED] * 2
+
+
 def test_a_server_that_crashes_in_the_middle(postgresql: PostgreSQLServer, postgresql_url: str) -> None:
     """Three times, and starts again: all that was acknowledged is there, once and in order, by one backplane."""
     name = conninfo.conninfo_to_dict(postgresql_url)["dbname"]

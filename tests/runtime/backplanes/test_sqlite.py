@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from backplane_runtime import DataPlane, Outcome
-from backplane_runtime.backplanes.api import Verdict
+from backplane_runtime.backplanes.api import Rejected, UnavailableError, Verdict
 from backplane_runtime.backplanes.sqlite import SqliteBackplane
 from backplane_runtime.settings import Plane, Sqlite
 from backplane_runtime.testing import sample_records
@@ -130,6 +131,32 @@ def test_a_batch_is_a_transaction(tmp_path: Path) -> None:
             connection.execute("DROP TRIGGER t")
             assert plane.flush(timeout=15)
             assert connection.execute("SELECT count(*) FROM ExperimentEvents").fetchone() == (3,)
+
+
+def test_what_is_stored_before_a_fault_is_not_handed_over_again(tmp_path: Path) -> None:
+    """Where one event that is poison has each stored alone, and another one cannot be stored now."""
+    path = tmp_path / "events.db"
+    backplane, records = SqliteBackplane(Sqlite(path=str(path), enable_idempotency=False)), sample_records(4)
+    backplane.start()
+    assert backplane._connection is not None
+    records[1] = msgspec.structs.replace(records[1], correlation_id="x" * 10_000)
+    backplane._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 9_000)
+    with opened(path) as connection:
+        connection.execute(
+            "CREATE TRIGGER t BEFORE INSERT ON ExperimentEvents WHEN NEW.PayloadJson LIKE '%experiment-2%' "
+            "BEGIN SELECT RAISE(ABORT, 'not now'); END"
+        )
+        first, poison, *left = backplane.send(records)
+        assert first is Verdict.ACKNOWLEDGED
+        assert isinstance(poison, Rejected)
+        assert left == [Verdict.RETRY] * 2
+        with pytest.raises(UnavailableError, match="not now"):
+            backplane.send(records[2:])
+        connection.execute("DROP TRIGGER t")
+        assert backplane.send(records[2:]) == [Verdict.ACKNOWLEDGED] * 2
+        found = connection.execute("SELECT EventId FROM ExperimentEvents ORDER BY Id").fetchall()
+    backplane.close(0)
+    assert found == [(records[index].event_id,) for index in (0, 2, 3)]
 
 
 @pytest.mark.parametrize("replaced", [False, True])
