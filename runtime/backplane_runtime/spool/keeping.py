@@ -47,6 +47,7 @@ class Keeping:
         self._files = files
         self._folder = folder
         self._lock = native.Lock()
+        self._is_named = False  # the name of `set-aside.jsonl` survives a loss of power
         self._known: set[tuple[int, int]] = set()
 
     @property
@@ -68,8 +69,9 @@ class Keeping:
                 self._files.sync(descriptor)
             finally:
                 self._files.close(descriptor)
-            if not self.size:
+            if not self._is_named:
                 self._files.sync_folder(self._folder)
+                self._is_named = True
             self.size += len(data)
 
     def quarantine(self, segment: Segment, descriptor: int, damage: Damage) -> bool:

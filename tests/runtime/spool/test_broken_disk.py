@@ -263,6 +263,21 @@ def test_a_page_that_cannot_be_read_any_more_costs_its_frame(tmp_path: Path, mon
     again.close()
 
 
+def test_what_is_set_aside_survives_a_loss_of_power_also_beside_a_quarantine(disk: Disk, log: SpoolLog) -> None:
+    """Its name too: another file for people may have been there first."""
+    put(log, 5)
+    put(log, 5)
+    log.sync()
+    (name,) = names(disk, log)
+    disk._file(log.path / name.rjust(24, "0")).change(100, b"\xff")
+    reader = log.reader("kafka")
+    assert read_all(reader) == numbered(6, 5)
+    assert disk.exists(log.path / "quarantine")
+    reader.set_aside(6, b"{}", "no")
+    again = after(disk, power=True)
+    assert "set-aside.jsonl" in disk.names(again.path)
+
+
 @pytest.mark.parametrize("call", ["open_to_read", "names", "lock"])
 def test_a_root_that_cannot_be_looked_at_keeps_nobody_from_starting(
     disk: Disk, log: SpoolLog, call: str, caplog: pytest.LogCaptureFixture
