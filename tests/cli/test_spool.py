@@ -258,6 +258,17 @@ def test_a_description_that_cannot_be_used_is_told(backplane: Backplane, log: Sp
     assert backplane("spool", "cat", str(log.path)).out.count("\n") == 10
 
 
+def test_a_folder_whose_lock_somebody_removed(backplane: Backplane, log: SpoolLog) -> None:
+    """A cleaner of old files takes it first; the events can still be had."""
+    die(log)
+    path = str(log.path)
+    (log.path / "lock").unlink()
+    assert "10 events undelivered" in backplane("spool", "ls", path).out
+    assert backplane("spool", "verify", path).err == "1 folder: ok\n"
+    assert backplane("spool", "cat", path).out.encode() == b"".join(envelope(n) + b"\n" for n in UNDELIVERED)
+    assert backplane("spool", "export", path, "-o", "out.jsonl").err == "wrote 8 events to out.jsonl\n"
+
+
 def test_names_cannot_play_with_the_terminal(backplane: Backplane, tmp_path: Path) -> None:
     """A destination's name is free text."""
     odd = Destination(name="a\x1b[2Jb", type="kafka", target="t")

@@ -166,6 +166,14 @@ def test_another_name_is_given_with_to(backplane: Backplane, tmp_path: Path, con
     assert list((tmp_path / "spool").iterdir()) == []
 
 
+def test_a_folder_whose_lock_somebody_removed(backplane: Backplane, tmp_path: Path, config: str) -> None:
+    """It is delivered as any other."""
+    folder = left(tmp_path, envelopes(1, 3))
+    (folder / "lock").unlink()
+    assert backplane("spool", "replay", str(folder), config).err == "sqlite: 3 events delivered\n"
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
 def test_what_cannot_be_replayed_is_told(backplane: Backplane, tmp_path: Path, config: str) -> None:
     """With what to do instead."""
     assert "there is no such folder of a spool" in backplane("spool", "replay", "nowhere", config).err

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backplane_runtime import native
 from backplane_runtime.spool.files import FILES, Files
-from backplane_runtime.spool.inspection import folders, is_alive, look_at
+from backplane_runtime.spool.inspection import folders, is_alive, is_folder, look_at
 from backplane_runtime.spool.layout import LOCK, Destination, SpoolFormatError, load_meta
 from backplane_runtime.spool.log import SpoolLog
 from backplane_runtime.spool.removal import sweep
@@ -75,7 +75,7 @@ def take_over(path: Path, *, files: Files = FILES) -> SpoolLog | None:
         OSError: if it cannot be read, or is not there.
         SpoolFormatError: if its `spool.json` cannot be used.
     """
-    lock = files.open_to_read(path / LOCK)
+    lock = _open_lock(files, path)
     if not files.lock(lock):
         files.close(lock)
         return None
@@ -149,6 +149,8 @@ def _open_lock(files: Files, path: Path) -> int:
     try:
         return files.open_to_read(path / LOCK)
     except FileNotFoundError:
+        if not is_folder(path, files):
+            raise
         return files.create(path / LOCK)
 
 

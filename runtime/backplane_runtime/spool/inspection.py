@@ -96,10 +96,11 @@ def folders(root: Path, files: Files = FILES) -> list[Path]:
         names = files.names(root)
     except FileNotFoundError:
         return []
-    return [root / name for name in names if not name.startswith(HIDDEN) and _is_folder(root / name, files)]
+    return [root / name for name in names if not name.startswith(HIDDEN) and is_folder(root / name, files)]
 
 
-def _is_folder(path: Path, files: Files) -> bool:
+def is_folder(path: Path, files: Files = FILES) -> bool:
+    """Say whether *path* is a folder of the spool."""
     # One of the two is enough: a cleaner of old files may have taken the lock, and a bad disk the description.
     return files.exists(path / LOCK) or files.exists(path / META)
 
