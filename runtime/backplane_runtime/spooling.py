@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from backplane_runtime.config import ConfigError
 from backplane_runtime.events import EventType
 from backplane_runtime.lane import LaneOptions
 from backplane_runtime.log import Log
+from backplane_runtime.notices import Notices
 from backplane_runtime.settings import Plane
 from backplane_runtime.spool import Destination, SpoolLog, SpoolOptions, Stranded, adopt, default_root, stranded, usage
 
@@ -21,8 +21,6 @@ SEGMENT_BYTES = 8 << 20
 SEGMENTS = 16  # at least, in a full spool: room is freed by whole ones
 MAX_ADOPTED = 128  # logs at a time: each holds files open
 USAGE_SECONDS = 2.0  # between measurements of the whole folder
-
-_LOGGER = logging.getLogger("backplane")
 
 
 def wanted(plane: Plane) -> bool:
@@ -96,14 +94,8 @@ class Spooler:
     def _say_stranded(self, left: Stranded) -> None:
         whom = f"`{left.destination.name}` ({left.destination.type})" if left.destination else "nobody knows whom"
         why = left.problem or "which this data plane does not have, or sends elsewhere"
-        _LOGGER.warning(
-            "spool %s holds %d events for %s, %s; they stay there: see `backplane spool ls %s`",
-            left.folder,
-            left.events,
-            whom,
-            why,
-            self.root,
-        )
+        text = f"spool {left.folder} holds {left.events} events for {whom}, {why}"
+        Notices().warn("stranded", f"{text}; they stay there: see `backplane spool ls {self.root}`")
 
     def _owed(self, log: SpoolLog) -> Promised:
         ours = {one.key for one in self._destinations}

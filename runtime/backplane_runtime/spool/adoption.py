@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from backplane_runtime import native
+from backplane_runtime.notices import Notices
 from backplane_runtime.spool.files import FILES, Files
 from backplane_runtime.spool.inspection import folders, is_alive, is_folder, look_at
 from backplane_runtime.spool.layout import LOCK, Destination, SpoolFormatError, load_meta
@@ -17,7 +17,6 @@ from backplane_runtime.spool.removal import sweep
 
 AT_ONCE = 128  # folders; 1024 descriptors are what a process has by default on Linux
 
-_LOGGER = logging.getLogger("backplane")
 # Who looks at a folder (`backplane spool ls`) tests its lock, which takes microseconds.
 _SECOND_LOOK_SECONDS = 0.005
 
@@ -111,14 +110,14 @@ def _sweep(files: Files, root: Path) -> None:
     except FileNotFoundError:
         return  # no root, or another process swept at the same time
     except OSError as error:
-        _LOGGER.warning("spool %s: leftovers could not be removed: %s", root, error.strerror)
+        _warn(f"spool {root}: leftovers could not be removed: {error.strerror}")
 
 
 def _folders(files: Files, root: Path) -> list[Path]:
     try:
         return folders(root, files)
     except OSError as error:
-        _LOGGER.warning("spool %s cannot be looked at: %s", root, error.strerror)
+        _warn(f"spool {root} cannot be looked at: {error.strerror}")
         return []
 
 
@@ -156,7 +155,11 @@ def _open_lock(files: Files, path: Path) -> int:
 
 def _say_left_alone(path: Path, error: OSError | SpoolFormatError) -> None:
     reason = error.strerror if isinstance(error, OSError) else error
-    _LOGGER.warning("spool %s is left alone: %s", path, reason)
+    _warn(f"spool {path} is left alone: {reason}")
+
+
+def _warn(text: str) -> None:
+    Notices().warn("adoption", text)  # a log handler that raises would leave locks with us, and nobody to deliver
 
 
 def _opened(files: Files, path: Path, lock: int, keys: set[tuple[str, str, str]]) -> SpoolLog | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -202,6 +203,25 @@ def test_a_spoiled_description_keeps_nobody_from_starting(tmp_path: Path, text: 
     die(log)
     assert adopt(tmp_path, (KAFKA,)) == []
     assert [(one.destination, one.events) for one in stranded(tmp_path, (KAFKA,))] == [(None, 2)]
+
+
+def test_a_log_handler_that_raises_keeps_no_folder_from_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken before the word about another folder is delivered; otherwise its lock would be held, and for nothing."""
+    first, spoiled = SpoolLog.create(tmp_path, ONE), SpoolLog.create(tmp_path, ONE)
+    for log in (first, spoiled):
+        put(log, 2)
+    (die(spoiled) / "spool.json").write_text("{")
+    die(first)
+
+    def refuse(record: logging.LogRecord) -> bool:
+        raise RuntimeError(record.msg)
+
+    monkeypatch.setattr(logging.getLogger("backplane"), "filters", [refuse])
+    again = adopted(tmp_path)
+    assert read_all(again.reader("kafka")) == numbered(1, 2)
+    again.close()
 
 
 def test_a_description_cannot_name_a_file_elsewhere(tmp_path: Path) -> None:
