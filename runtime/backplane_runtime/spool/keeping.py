@@ -86,15 +86,17 @@ class Keeping:
                 return False
             self._known.add(place)
             self.damaged += damage.stop - damage.start
-            self._copy(segment, descriptor, damage)
-        return True
+            return self._copy(segment, descriptor, damage)
 
-    def _copy(self, segment: Segment, descriptor: int, damage: Damage) -> None:
+    def _copy(self, segment: Segment, descriptor: int, damage: Damage) -> bool:
+        """Copy as much as there is room for, and say whether nobody who had the folder before has done it."""
         folder = self._folder / QUARANTINE
         path = folder / f"{segment.first:020d}-{damage.start}.bin"
         stop = min(damage.stop, damage.start + QUARANTINE_LIMIT - self.size)
-        if stop <= damage.start or size_of(self._files, path):
-            return
+        if size_of(self._files, path):
+            return False
+        if stop <= damage.start:
+            return True
         try:
             self._files.make_folder(folder)
         except FileExistsError:
@@ -107,6 +109,7 @@ class Keeping:
                 self.size += len(data)
         finally:
             self._files.close(target)
+        return True
 
 
 def entry_for(destination: str, number: int, line: bytes, reason: str) -> SetAside:
