@@ -13,13 +13,13 @@ from backplane_runtime.log import Log
 from backplane_runtime.notices import Notices
 from backplane_runtime.settings import Plane
 from backplane_runtime.spool import Destination, SpoolLog, SpoolOptions, Stranded, adopt, default_root, stranded, usage
+from backplane_runtime.spool.adoption import AT_ONCE
+from backplane_runtime.spool.layout import SEGMENT_BYTES
 
 LOOK_SECONDS = 0.1  # between looks at what can be freed
 REOPEN_SECONDS = 1.0  # between attempts to use a disk that failed
 ADOPTION_SECONDS = 30.0  # between looks at what dead processes left
-SEGMENT_BYTES = 8 << 20
 SEGMENTS = 16  # at least, in a full spool: room is freed by whole ones
-MAX_ADOPTED = 128  # logs at a time: each holds files open
 USAGE_SECONDS = 2.0  # between measurements of the whole folder
 
 
@@ -68,7 +68,7 @@ class Spooler:
         Raises:
             OSError: if the folder cannot be read.
         """
-        at_most = MAX_ADOPTED - held
+        at_most = AT_ONCE - held
         if at_most <= 0 or not self.root.exists():
             return []
         found: list[tuple[Log, Promised]] = [

@@ -7,12 +7,11 @@ segments as they were found, each in a file `<first number of the segment>-<offs
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from backplane_runtime import native
+from backplane_runtime import native, timestamps
 from backplane_runtime.spool.files import Files, size_of
 from backplane_runtime.spool.layout import QUARANTINE, SET_ASIDE
 from backplane_runtime.spool.scan import Damage
@@ -114,7 +113,7 @@ class Keeping:
 
 def entry_for(destination: str, number: int, line: bytes, reason: str) -> SetAside:
     """Return the entry of an event that *destination* refuses for good."""
-    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    at = timestamps.now()
     try:
         msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
