@@ -46,7 +46,7 @@ class Spooler:
         )
         self._used = self._own = 0  # bytes under the root and of our own logs, when it was measured
         self._next_usage = 0.0
-        self._said_stranded: set[str] = set()
+        self._said_stranded: set[tuple[str, Destination | None]] = set()
 
     def open(self) -> Log:
         """Return a new log on disk.
@@ -75,8 +75,8 @@ class Spooler:
             (log, self._owed(log)) for log in adopt(self.root, self._destinations, at_most=at_most)
         ]
         for left in stranded(self.root, self._destinations):
-            if left.folder not in self._said_stranded:
-                self._said_stranded.add(left.folder)
+            if (left.folder, left.destination) not in self._said_stranded:
+                self._said_stranded.add((left.folder, left.destination))
                 self._say_stranded(left)
         return found
 

@@ -14,7 +14,10 @@ import pytest
 
 from backplane_runtime import DataPlane, Outcome
 from backplane_runtime.settings import InMemory, Plane, Spool, Sqlite
+from backplane_runtime.spool import SpoolLog, SpoolOptions
 from backplane_runtime.spool.inspection import folders
+from backplane_runtime.spooling import Spooler
+from tests.runtime.spool.spools import KAFKA, SQL, die, put
 
 pytestmark = pytest.mark.runtime_only
 
@@ -94,6 +97,22 @@ def test_what_is_taken_over_before_the_first_event_takes_no_event(tmp_path: Path
         Path(settings.path).parent.mkdir()
         assert plane.flush(30)
         assert plane.ledger().total.acknowledged == 2
+
+
+def test_each_destination_that_nobody_delivers_to_is_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two of one folder are two."""
+    log = SpoolLog.create(tmp_path, SpoolOptions(destinations=(KAFKA, SQL)))
+    put(log, 3)
+    die(log)
+    spooler = Spooler(Plane(spool=_spool(tmp_path)), ())
+    for _ in range(2):
+        assert spooler.adopt(0) == []
+    assert [record.getMessage().split(",")[0] for record in caplog.records] == [
+        f"spool {log.name} holds 3 events for `kafka` (kafka)",
+        f"spool {log.name} holds 3 events for `sql` (postgresql)",
+    ]
 
 
 def test_a_log_handler_that_raises_loses_nothing_that_was_taken_over(
