@@ -213,6 +213,22 @@ def test_killed_in_the_middle_nothing_is_lost(backplane: Backplane, tmp_path: Pa
     assert list((tmp_path / "spool").iterdir()) == []
 
 
+def test_ctrl_c_ends_it_and_blames_no_event(backplane: Backplane, tmp_path: Path, config: str) -> None:
+    """Pressed while the server takes its time, as it is nearly always; the next replay ends what is left."""
+    folder = left(tmp_path, envelopes(1, 20_000))
+    command = [sys.executable, "-m", "backplane_compiler", "spool", "replay", str(folder), config]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 30
+        while not ((tmp_path / "events.db").exists() and _count(tmp_path)) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert 0 < len(stored(tmp_path)) < 20_000
+    assert backplane("spool", "replay", str(folder), config).code == 0
+    assert sorted(stored(tmp_path), key=lambda name: int(name[1:])) == names(1, 20_000)
+
+
 def _count(tmp_path: Path) -> int:
     try:
         return len(stored(tmp_path))
