@@ -116,6 +116,20 @@ def test_what_is_no_event_is_set_aside(backplane: Backplane, tmp_path: Path, con
     assert "0 events undelivered" in backplane("spool", "ls", "spool").out
 
 
+def test_what_is_lost_is_told_with_an_exit_code(backplane: Backplane, tmp_path: Path, config: str) -> None:
+    """As `cat` and `export` do: who replays in a script hears of it, and the rest is delivered."""
+    folder = left(tmp_path, envelopes(1, 1_000))
+    (_, second, *_) = sorted(folder.glob("*.seg"))
+    second.unlink()
+    lost = 1_000 - len(backplane("spool", "cat", str(folder)).out.splitlines())
+    ran = backplane("spool", "replay", str(folder), config, "--quiet")
+    assert (ran.code, ran.err) == (
+        1,
+        f"sqlite: {1_000 - lost} events delivered, {lost} events lost to damage on disk\n",
+    )
+    assert len(stored(tmp_path)) == 1_000 - lost < 1_000
+
+
 def test_a_backplane_that_is_away_costs_nothing(backplane: Backplane, tmp_path: Path, config: str) -> None:
     """It says why, and the events stay; then they are delivered."""
     folder = left(tmp_path, envelopes(1, 30))
