@@ -8,9 +8,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from backplane_compiler.cli.spool.export import command as export
 from backplane_runtime.spool import Destination, SpoolLog, SpoolOptions, adopt
+from backplane_runtime.spool.files import FILES
 from tests.cli.conftest import Backplane
 from tests.cli.test_commands import tree
 
@@ -212,6 +215,17 @@ def test_export_writes_a_file_whole_or_not_at_all(backplane: Backplane, log: Spo
     assert "out.jsonl is already there" in ran.err
     assert backplane("spool", "export", str(log.path), "-o", "nowhere/out.jsonl").code == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "root"]
+
+
+def test_what_is_exported_survives_a_loss_of_power(
+    log: SpoolLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name too: the folder may be removed right afterwards."""
+    synced: list[Path] = []
+    monkeypatch.setattr(FILES, "sync_folder", synced.append)
+    with click.Context(export) as context:
+        context.invoke(export, folder=str(log.path), output=str(tmp_path / "out.jsonl"), destination=None)
+    assert synced == [tmp_path]
 
 
 def test_export_says_what_is_missing_and_writes_the_rest(backplane: Backplane, log: SpoolLog, tmp_path: Path) -> None:
