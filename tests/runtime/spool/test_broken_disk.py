@@ -243,6 +243,19 @@ def test_dead_at_any_call_of_a_life(disk: Disk, seed: int) -> None:
     pytest.fail("a life takes more calls than this test has tried")
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_folder_that_was_removed_does_not_come_back(disk: Disk, log: SpoolLog, seed: int) -> None:
+    """Not with its events and without its cursor: all of them would be delivered again."""
+    put(log, 5)
+    log.sync()
+    read_all(log.reader("kafka"))
+    log.reader("kafka").settle(6)
+    log.close()
+    disk.lose_power(random.Random(seed))  # noqa: S311 - a seed that can be repeated
+    assert adopt(ROOT, (KAFKA,), files=disk) == []
+    assert disk.names(ROOT) == []
+
+
 def test_a_page_that_cannot_be_read_any_more_costs_its_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that gives up a sector: the kernel gives what is before it, and for the page itself EIO, again and again."""
     log = SpoolLog.create(tmp_path, SpoolOptions(destinations=(KAFKA,)))
