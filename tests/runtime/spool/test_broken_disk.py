@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from backplane_runtime.spool import SpoolLog, SpoolOptions, adopt
+from backplane_runtime.spool.files import read_whole
 from tests.runtime.spool.disk import Crashed, Disk, Interrupted
 from tests.runtime.spool.spools import KAFKA, adopted, die, lines, numbered, put, read_all, segments
 
@@ -288,7 +289,16 @@ def test_what_is_set_aside_survives_a_loss_of_power_also_beside_a_quarantine(dis
     assert disk.exists(log.path / "quarantine")
     reader.set_aside(6, b"{}", "no")
     again = after(disk, power=True)
-    assert "set-aside.jsonl" in disk.names(again.path)
+    assert b'"reason":"no"' in read_whole(disk, again.path / "set-aside.jsonl", 1000)
+
+
+def test_a_folder_that_was_anchored_survives_a_loss_of_power(disk: Disk) -> None:
+    """Its description and its names; before, nothing of it was synced."""
+    log = SpoolLog.create(ROOT, SpoolOptions(destinations=(KAFKA,), is_anchored=False), files=disk)
+    put(log, 3)
+    log.sync()
+    log.anchor()
+    assert read_all(after(disk, power=True).reader("kafka")) == numbered(1, 3)
 
 
 @pytest.mark.parametrize("call", ["open_to_read", "names", "lock"])
