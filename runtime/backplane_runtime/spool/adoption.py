@@ -108,7 +108,7 @@ def _sweep(files: Files, root: Path) -> None:
     try:
         sweep(files, root)
     except FileNotFoundError:
-        return  # no root, or another process swept at the same time
+        return  # no root
     except OSError as error:
         _warn(f"spool {root}: leftovers could not be removed: {error.strerror}")
 

@@ -311,6 +311,18 @@ def test_a_folder_that_somebody_looks_at_is_taken_all_the_same(tmp_path: Path) -
     again.close()
 
 
+def test_what_cannot_be_swept_keeps_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said, and the others go."""
+    stuck, other = (tmp_path / f".{new_folder_name()}" for _ in range(2))
+    for hidden in (stuck, other):
+        hidden.mkdir()
+        (hidden / LOCK).touch()
+    (stuck / "somebody else's").touch()
+    assert adopt(tmp_path, (KAFKA,)) == []
+    assert list(tmp_path.iterdir()) == [stuck]
+    assert "leftovers could not be removed: Directory not empty" in caplog.text
+
+
 def test_a_root_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     """The first start of all."""
     assert adopt(tmp_path / "none", (KAFKA,)) == []
