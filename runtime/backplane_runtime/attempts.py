@@ -8,6 +8,7 @@ while, so that a destination of theirs that is missing slows others down but lit
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Sequence
 
@@ -63,6 +64,7 @@ class Attempts:
             self._fail(_said(error))
             return []
         except BaseException as error:  # noqa: BLE001 - whatever a connector does, its lane lives on and says so
+            _pass_on(error)
             self._fail(_reason(error), error)
             final = self._send_each(hand) if len(hand) > 1 else self._counted(hand, _reason(error))
         if any(isinstance(verdict, Verdict) for _, verdict in final):
@@ -94,6 +96,7 @@ class Attempts:
                 self._fail(_said(error))
                 break
             except BaseException as error:  # noqa: BLE001 - see `send`
+                _pass_on(error)
                 settled = self._counted([held], _reason(error))
             final += settled
             if not settled:
@@ -138,6 +141,12 @@ class Attempts:
             f"backplane `{self._name}` takes no events, they wait and are sent again: {reason}",
             error,
         )
+
+
+def _pass_on(error: BaseException) -> None:
+    """Raise *error* where it ends the program, as Ctrl-C does; lanes have threads of their own, where it would end only these."""
+    if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+        raise error
 
 
 def _said(words: object) -> str:

@@ -150,9 +150,12 @@ class Delivery:
         if self.spooler is not None:
             self._is_strict, self.limit = True, 0
 
-    def look(self) -> float:
-        """Count what the disk lost, and return how much of the spool's quota is taken, from 0 to 1 and beyond; lock held."""
-        self._count_damage()
+    def look(self, ended: list[Ended]) -> float:
+        """Return how much of the spool's quota is taken, from 0 to 1 and beyond; lock held.
+
+        What the disk lost is counted, and its end noted in *ended*.
+        """
+        self._count_damage(ended)
         self._measure_room()
         return self._disk_fill
 
@@ -215,7 +218,7 @@ class Delivery:
         with self._ledger.lock:
             ended += [one for lane in self.lanes for one in lane.abandon(self.chain.links)]
             ended += self._drop_queue()
-            self._count_damage()
+            self._count_damage(ended)
             gone = self._count_gone()
             links, self.chain.links = self.chain.links, () if self._is_leaving else self.chain.links
             for link in links:
@@ -334,12 +337,14 @@ class Delivery:
                 self._notices.warn("gone", f"{lost.total()} events in the spool are lost: its folder was removed")
         return gone
 
-    def _count_damage(self) -> None:
-        """Count as dropped what the disk lost; lock held."""
+    def _count_damage(self, ended: list[Ended]) -> None:
+        """Count as dropped what the disk lost, and note its end in *ended*; lock held."""
         for link in self.chain.links:
             if len(link.outstanding) > MAX_ROWS:
                 link.outstanding = +link.outstanding  # names are free text: without those that have no event left
             if lost := link.damaged:
+                ended += [(one, Status.DROPPED) for one in link.receipts.values()]
+                link.receipts.clear()
                 self._lose(link, lost)
                 self._notices.warn("damage", f"{lost.total()} events in the spool are lost: the disk damaged them")
 

@@ -19,6 +19,8 @@ from backplane_runtime.receipts import Ended
 from backplane_runtime.status import Status
 
 GIVEN_UP = Rejected("it is far behind the others of the composite, and what waits for it took their room")
+GONE = Rejected("it cannot be set aside with its reason either: the folder of the spool was removed")
+_NOT_KEPT = (GIVEN_UP, GONE)
 
 IsElsewhere = Callable[[Link, Held], bool]  # another lane has the event still; nothing where there is no other lane
 
@@ -51,7 +53,8 @@ class Fates:
 
     def kept(self, link: Link, final: Sequence[Final]) -> list[Final]:
         """Set aside what was rejected, and return *final* without what could not be kept: it is tried again."""
-        return [one for one in final if not isinstance(one[1], Rejected) or self._set_aside(link, one[0], one[1])]
+        ends = (one if isinstance(one[1], Verdict) else self._kept(link, one[0], one[1]) for one in final)
+        return [one for one in ends if one is not None]
 
     def end_all(self, link: Link, final: Sequence[Final], is_elsewhere: IsElsewhere | None) -> list[Ended]:
         """Count the ends of deliveries; lock held."""
@@ -66,8 +69,8 @@ class Fates:
 
     def tell(self, link: Link, final: Sequence[Final]) -> None:
         """Log what was rejected, and remember that something was acknowledged."""
-        kept = "set aside" if link.is_durable else "dropped"
         for _, verdict in final:
+            kept = "set aside" if link.is_durable and verdict is not GONE else "dropped"
             if verdict is GIVEN_UP:
                 self._notices.warn(f"{self._name} lags", f"backplane `{self._name}` lost an event: {GIVEN_UP.reason}")
             elif isinstance(verdict, Rejected):
@@ -84,7 +87,7 @@ class Fates:
         is_lost = isinstance(verdict, Rejected)
         self._counts["dropped" if is_lost else "acknowledged"] += 1
         self._counts["duplicates"] += verdict is Verdict.DUPLICATE
-        self._counts["set_aside"] += is_lost and link.is_durable and verdict is not GIVEN_UP
+        self._counts["set_aside"] += is_lost and link.is_durable and verdict not in _NOT_KEPT
         if is_elsewhere is not None and is_elsewhere(link, held):
             if is_lost:
                 link.given_up.add(held.number)
@@ -96,14 +99,16 @@ class Fates:
         link.outstanding[held.key] -= 1
         return link.receipts.pop(held.number, None), status
 
-    def _set_aside(self, link: Link, held: Held, verdict: Rejected) -> bool:
-        """Keep what cannot be delivered, and say whether it is kept."""
+    def _kept(self, link: Link, held: Held, verdict: Rejected) -> Final | None:
+        """Keep what cannot be delivered, and return its end; nothing where it is to be tried again."""
         if verdict is GIVEN_UP:
-            return True  # there is no room to keep it
+            return held, verdict  # there is no room to keep it
         try:
             link.readers[self._name].set_aside(held.number, held.record.envelope, verdict.reason)
         except OSError as error:
+            if link.log.is_gone:
+                return held, GONE  # it would be tried for ever, and nothing behind it delivered
             reason = error.strerror or type(error).__name__
             self._notices.warn("set aside", f"an event cannot be set aside, and is tried again: {reason}", error)
-            return False
-        return True
+            return None
+        return held, verdict

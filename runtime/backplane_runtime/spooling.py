@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,18 +10,17 @@ from backplane_runtime.config import ConfigError
 from backplane_runtime.events import EventType
 from backplane_runtime.lane import LaneOptions
 from backplane_runtime.log import Log
+from backplane_runtime.notices import Notices
 from backplane_runtime.settings import Plane
 from backplane_runtime.spool import Destination, SpoolLog, SpoolOptions, Stranded, adopt, default_root, stranded, usage
+from backplane_runtime.spool.adoption import AT_ONCE
+from backplane_runtime.spool.layout import SEGMENT_BYTES
 
 LOOK_SECONDS = 0.1  # between looks at what can be freed
 REOPEN_SECONDS = 1.0  # between attempts to use a disk that failed
 ADOPTION_SECONDS = 30.0  # between looks at what dead processes left
-SEGMENT_BYTES = 8 << 20
 SEGMENTS = 16  # at least, in a full spool: room is freed by whole ones
-MAX_ADOPTED = 128  # logs at a time: each holds files open
 USAGE_SECONDS = 2.0  # between measurements of the whole folder
-
-_LOGGER = logging.getLogger("backplane")
 
 
 def wanted(plane: Plane) -> bool:
@@ -48,7 +46,7 @@ class Spooler:
         )
         self._used = self._own = 0  # bytes under the root and of our own logs, when it was measured
         self._next_usage = 0.0
-        self._said_stranded: set[str] = set()
+        self._said_stranded: set[tuple[str, Destination | None]] = set()
 
     def open(self) -> Log:
         """Return a new log on disk.
@@ -70,15 +68,15 @@ class Spooler:
         Raises:
             OSError: if the folder cannot be read.
         """
-        at_most = MAX_ADOPTED - held
+        at_most = AT_ONCE - held
         if at_most <= 0 or not self.root.exists():
             return []
         found: list[tuple[Log, Promised]] = [
             (log, self._owed(log)) for log in adopt(self.root, self._destinations, at_most=at_most)
         ]
         for left in stranded(self.root, self._destinations):
-            if left.folder not in self._said_stranded:
-                self._said_stranded.add(left.folder)
+            if (left.folder, left.destination) not in self._said_stranded:
+                self._said_stranded.add((left.folder, left.destination))
                 self._say_stranded(left)
         return found
 
@@ -96,14 +94,8 @@ class Spooler:
     def _say_stranded(self, left: Stranded) -> None:
         whom = f"`{left.destination.name}` ({left.destination.type})" if left.destination else "nobody knows whom"
         why = left.problem or "which this data plane does not have, or sends elsewhere"
-        _LOGGER.warning(
-            "spool %s holds %d events for %s, %s; they stay there: see `backplane spool ls %s`",
-            left.folder,
-            left.events,
-            whom,
-            why,
-            self.root,
-        )
+        text = f"spool {left.folder} holds {left.events} events for {whom}, {why}"
+        Notices().warn("stranded", f"{text}; they stay there: see `backplane spool ls {self.root}`")
 
     def _owed(self, log: SpoolLog) -> Promised:
         ours = {one.key for one in self._destinations}

@@ -18,6 +18,7 @@ from backplane_runtime.chain import Promised
 from backplane_runtime.ledger import Ledger
 from backplane_runtime.log import Log, MemoryLog
 from backplane_runtime.notices import Notices
+from backplane_runtime.receipts import Ended, end_receipts
 from backplane_runtime.worker import Worker
 
 if TYPE_CHECKING:
@@ -70,12 +71,14 @@ class Upkeep:
         self._reopen(now)
         if self._delivery.spooler is not None:
             self._delivery.spooler.measure(self._delivery.chain.links, now)
+        ended: list[Ended] = []
         with self._ledger.lock:
             if self._ending:
                 return
-            fill = self._delivery.look()
+            fill = self._delivery.look(ended)
             self._pause = SCARCE_SECONDS if fill > laggards.FROM / 2 else spooling.LOOK_SECONDS
             done = self._delivery.chain.drop_settled()
+        end_receipts(ended)
         for log in done:
             log.close()
         if self.on_minute is not None and now >= self._next_minute:

@@ -8,9 +8,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from backplane_compiler.cli.spool.export import command as export
 from backplane_runtime.spool import Destination, SpoolLog, SpoolOptions, adopt
+from backplane_runtime.spool.files import FILES
 from tests.cli.conftest import Backplane
 from tests.cli.test_commands import tree
 
@@ -214,6 +217,17 @@ def test_export_writes_a_file_whole_or_not_at_all(backplane: Backplane, log: Spo
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "root"]
 
 
+def test_what_is_exported_survives_a_loss_of_power(
+    log: SpoolLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name too: the folder may be removed right afterwards."""
+    synced: list[Path] = []
+    monkeypatch.setattr(FILES, "sync_folder", synced.append)
+    with click.Context(export) as context:
+        context.invoke(export, folder=str(log.path), output=str(tmp_path / "out.jsonl"), destination=None)
+    assert synced == [tmp_path]
+
+
 def test_export_says_what_is_missing_and_writes_the_rest(backplane: Backplane, log: SpoolLog, tmp_path: Path) -> None:
     """`export && rm -r` must not lose what a person could still save."""
     spoil(log.path)
@@ -256,6 +270,17 @@ def test_a_description_that_cannot_be_used_is_told(backplane: Backplane, log: Sp
     assert "  it is of version 9, and this program knows 1 at most; it holds 10 events at most\n" in out
     assert backplane("spool", "verify", "root").code == 1
     assert backplane("spool", "cat", str(log.path)).out.count("\n") == 10
+
+
+def test_a_folder_whose_lock_somebody_removed(backplane: Backplane, log: SpoolLog) -> None:
+    """A cleaner of old files takes it first; the events can still be had."""
+    die(log)
+    path = str(log.path)
+    (log.path / "lock").unlink()
+    assert "10 events undelivered" in backplane("spool", "ls", path).out
+    assert backplane("spool", "verify", path).err == "1 folder: ok\n"
+    assert backplane("spool", "cat", path).out.encode() == b"".join(envelope(n) + b"\n" for n in UNDELIVERED)
+    assert backplane("spool", "export", path, "-o", "out.jsonl").err == "wrote 8 events to out.jsonl\n"
 
 
 def test_names_cannot_play_with_the_terminal(backplane: Backplane, tmp_path: Path) -> None:

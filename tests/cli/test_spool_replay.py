@@ -116,6 +116,20 @@ def test_what_is_no_event_is_set_aside(backplane: Backplane, tmp_path: Path, con
     assert "0 events undelivered" in backplane("spool", "ls", "spool").out
 
 
+def test_what_is_lost_is_told_with_an_exit_code(backplane: Backplane, tmp_path: Path, config: str) -> None:
+    """As `cat` and `export` do: who replays in a script hears of it, and the rest is delivered."""
+    folder = left(tmp_path, envelopes(1, 1_000))
+    (_, second, *_) = sorted(folder.glob("*.seg"))
+    second.unlink()
+    lost = 1_000 - len(backplane("spool", "cat", str(folder)).out.splitlines())
+    ran = backplane("spool", "replay", str(folder), config, "--quiet")
+    assert (ran.code, ran.err) == (
+        1,
+        f"sqlite: {1_000 - lost} events delivered, {lost} events lost to damage on disk\n",
+    )
+    assert len(stored(tmp_path)) == 1_000 - lost < 1_000
+
+
 def test_a_backplane_that_is_away_costs_nothing(backplane: Backplane, tmp_path: Path, config: str) -> None:
     """It says why, and the events stay; then they are delivered."""
     folder = left(tmp_path, envelopes(1, 30))
@@ -166,6 +180,14 @@ def test_another_name_is_given_with_to(backplane: Backplane, tmp_path: Path, con
     assert list((tmp_path / "spool").iterdir()) == []
 
 
+def test_a_folder_whose_lock_somebody_removed(backplane: Backplane, tmp_path: Path, config: str) -> None:
+    """It is delivered as any other."""
+    folder = left(tmp_path, envelopes(1, 3))
+    (folder / "lock").unlink()
+    assert backplane("spool", "replay", str(folder), config).err == "sqlite: 3 events delivered\n"
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
 def test_what_cannot_be_replayed_is_told(backplane: Backplane, tmp_path: Path, config: str) -> None:
     """With what to do instead."""
     assert "there is no such folder of a spool" in backplane("spool", "replay", "nowhere", config).err
@@ -203,6 +225,22 @@ def test_killed_in_the_middle_nothing_is_lost(backplane: Backplane, tmp_path: Pa
         assert backplane("spool", "replay", str(folder), config).code == 0
     assert sorted(stored(tmp_path), key=lambda name: int(name[1:])) == names(1, 20_000)
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_ctrl_c_ends_it_and_blames_no_event(backplane: Backplane, tmp_path: Path, config: str) -> None:
+    """Pressed while the server takes its time, as it is nearly always; the next replay ends what is left."""
+    folder = left(tmp_path, envelopes(1, 20_000))
+    command = [sys.executable, "-m", "backplane_compiler", "spool", "replay", str(folder), config]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 30
+        while not ((tmp_path / "events.db").exists() and _count(tmp_path)) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert 0 < len(stored(tmp_path)) < 20_000
+    assert backplane("spool", "replay", str(folder), config).code == 0
+    assert sorted(stored(tmp_path), key=lambda name: int(name[1:])) == names(1, 20_000)
 
 
 def _count(tmp_path: Path) -> int:

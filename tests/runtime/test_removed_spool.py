@@ -58,3 +58,40 @@ def test_a_spool_that_is_removed_under_a_running_program(
     assert second.flush(20)
     second.close()
     assert [record.subject for record in backplane.records] == ["kept"]
+
+
+def test_what_the_disk_lost_ends_its_receipt(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Whoever waits for it must not wait for ever."""
+    root = tmp_path / "spool"
+    plane, backplane = scripted(
+        str(request.node.nodeid), Plane(flush_interval_ms=300, spool=Spool(directory=str(root)))
+    )
+    receipt = plane.publish(outcome("gone"), receipt=True)
+    assert receipt.spooled.result(10) is Status.SPOOLED
+    remove(root)
+    assert wait_until(root.exists)
+    plane.publish(outcome("kept"))
+    assert receipt.acknowledged.result(10) is Status.DROPPED
+    assert plane.flush(10)
+    plane.close()
+    assert [record.subject for record in backplane.records] == ["kept"]
+    assert (plane.ledger().total.acknowledged, plane.ledger().total.dropped) == (1, 1)
+
+
+def test_what_cannot_be_set_aside_any_more_holds_nothing_up(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """A rejected event of the folder that is gone is dropped and counted: there is no place to keep it."""
+    root = tmp_path / "spool"
+    options = Plane(flush_interval_ms=10, close_timeout_ms=200, spool=Spool(directory=str(root)))
+    plane, backplane = scripted(str(request.node.nodeid), options)
+    backplane.gate.clear()
+    receipt = plane.publish(Outcome("poison", subject="s", metric="m"), receipt=True)
+    assert receipt.spooled.result(10) is Status.SPOOLED
+    assert wait_until(lambda: plane._delivery.lanes[0].oldest is not None)
+    remove(root)
+    assert wait_until(root.exists)
+    plane.publish(outcome("kept"))
+    backplane.gate.set()
+    assert plane.flush(5)
+    assert receipt.acknowledged.result(5) is Status.DROPPED
+    plane.close()
+    assert (plane.ledger().total.acknowledged, plane.ledger().total.dropped) == (1, 1)

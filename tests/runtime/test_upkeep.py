@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -13,7 +14,10 @@ import pytest
 
 from backplane_runtime import DataPlane, Outcome
 from backplane_runtime.settings import InMemory, Plane, Spool, Sqlite
+from backplane_runtime.spool import SpoolLog, SpoolOptions
 from backplane_runtime.spool.inspection import folders
+from backplane_runtime.spooling import Spooler
+from tests.runtime.spool.spools import KAFKA, SQL, die, put
 
 pytestmark = pytest.mark.runtime_only
 
@@ -93,3 +97,38 @@ def test_what_is_taken_over_before_the_first_event_takes_no_event(tmp_path: Path
         Path(settings.path).parent.mkdir()
         assert plane.flush(30)
         assert plane.ledger().total.acknowledged == 2
+
+
+def test_each_destination_that_nobody_delivers_to_is_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two of one folder are two."""
+    log = SpoolLog.create(tmp_path, SpoolOptions(destinations=(KAFKA, SQL)))
+    put(log, 3)
+    die(log)
+    spooler = Spooler(Plane(spool=_spool(tmp_path)), ())
+    for _ in range(2):
+        assert spooler.adopt(0) == []
+    assert [record.getMessage().split(",")[0] for record in caplog.records] == [
+        f"spool {log.name} holds 3 events for `kafka` (kafka)",
+        f"spool {log.name} holds 3 events for `sql` (postgresql)",
+    ]
+
+
+def test_a_log_handler_that_raises_loses_nothing_that_was_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word about events for somebody else comes when the others are taken, and must not keep them."""
+    for arguments in ([], [str(tmp_path / "events.db")]):
+        subprocess.run([sys.executable, "-c", LEAVER, str(tmp_path / "spool"), *arguments], check=True, timeout=60)
+    refused: list[str] = []
+
+    def refuse(record: logging.LogRecord) -> bool:
+        refused.append(record.getMessage())
+        raise RuntimeError(record.msg)
+
+    monkeypatch.setattr(logging.getLogger("backplane"), "filters", [refuse])
+    with DataPlane(InMemory(), plane=Plane(spool=_spool(tmp_path / "spool"))) as plane:
+        assert plane.flush(10)
+        assert plane.ledger().total.recovered == plane.ledger().total.acknowledged == 1
+    assert any("holds 1 events for `sqlite`" in text for text in refused)

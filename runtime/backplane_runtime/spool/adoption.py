@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from backplane_runtime import native
+from backplane_runtime.notices import Notices
 from backplane_runtime.spool.files import FILES, Files
-from backplane_runtime.spool.inspection import folders, is_alive, look_at
+from backplane_runtime.spool.inspection import folders, is_alive, is_folder, look_at
 from backplane_runtime.spool.layout import LOCK, Destination, SpoolFormatError, load_meta
 from backplane_runtime.spool.log import SpoolLog
 from backplane_runtime.spool.removal import sweep
 
 AT_ONCE = 128  # folders; 1024 descriptors are what a process has by default on Linux
 
-_LOGGER = logging.getLogger("backplane")
 # Who looks at a folder (`backplane spool ls`) tests its lock, which takes microseconds.
 _SECOND_LOOK_SECONDS = 0.005
 
@@ -75,7 +74,7 @@ def take_over(path: Path, *, files: Files = FILES) -> SpoolLog | None:
         OSError: if it cannot be read, or is not there.
         SpoolFormatError: if its `spool.json` cannot be used.
     """
-    lock = files.open_to_read(path / LOCK)
+    lock = _open_lock(files, path)
     if not files.lock(lock):
         files.close(lock)
         return None
@@ -109,16 +108,16 @@ def _sweep(files: Files, root: Path) -> None:
     try:
         sweep(files, root)
     except FileNotFoundError:
-        return  # no root, or another process swept at the same time
+        return  # no root
     except OSError as error:
-        _LOGGER.warning("spool %s: leftovers could not be removed: %s", root, error.strerror)
+        _warn(f"spool {root}: leftovers could not be removed: {error.strerror}")
 
 
 def _folders(files: Files, root: Path) -> list[Path]:
     try:
         return folders(root, files)
     except OSError as error:
-        _LOGGER.warning("spool %s cannot be looked at: %s", root, error.strerror)
+        _warn(f"spool {root} cannot be looked at: {error.strerror}")
         return []
 
 
@@ -149,12 +148,18 @@ def _open_lock(files: Files, path: Path) -> int:
     try:
         return files.open_to_read(path / LOCK)
     except FileNotFoundError:
+        if not is_folder(path, files):
+            raise
         return files.create(path / LOCK)
 
 
 def _say_left_alone(path: Path, error: OSError | SpoolFormatError) -> None:
     reason = error.strerror if isinstance(error, OSError) else error
-    _LOGGER.warning("spool %s is left alone: %s", path, reason)
+    _warn(f"spool {path} is left alone: {reason}")
+
+
+def _warn(text: str) -> None:
+    Notices().warn("adoption", text)  # a log handler that raises would leave locks with us, and nobody to deliver
 
 
 def _opened(files: Files, path: Path, lock: int, keys: set[tuple[str, str, str]]) -> SpoolLog | None:

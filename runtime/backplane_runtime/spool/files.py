@@ -162,8 +162,8 @@ class Files:
         return sorted(os.listdir(path))  # noqa: PTH208 - names, not paths
 
     def exists(self, path: Path) -> bool:
-        """Say whether *path* names anything."""
-        return path.exists()
+        """Say whether *path* names anything that this process may see."""
+        return os.path.exists(path)  # noqa: PTH110 - `Path.exists` raises where a folder above may not be looked into
 
     def lock(self, descriptor: int) -> bool:
         """Take the lock of an open file for as long as it is open, and say whether it was free; never wait."""

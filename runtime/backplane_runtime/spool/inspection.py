@@ -62,7 +62,10 @@ class FolderView:
 
 
 def usage(root: str | Path) -> int:
-    """Return the bytes of all files under *root*, 0 if there is none; what goes while it counts is not counted."""
+    """Return the bytes of all files under *root*, 0 if there is none.
+
+    What goes while it counts is not counted, nor what is in a folder that this process may not look into: it is none of ours.
+    """
     total = 0
     try:
         with os.scandir(root) as entries:  # ten times as fast as `Path.rglob`, and a writer waits for it
@@ -71,7 +74,7 @@ def usage(root: str | Path) -> int:
                     total += usage(entry.path)
                 else:
                     total += _size(entry)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return total
     return total
 
@@ -93,10 +96,11 @@ def folders(root: Path, files: Files = FILES) -> list[Path]:
         names = files.names(root)
     except FileNotFoundError:
         return []
-    return [root / name for name in names if not name.startswith(HIDDEN) and _is_folder(root / name, files)]
+    return [root / name for name in names if not name.startswith(HIDDEN) and is_folder(root / name, files)]
 
 
-def _is_folder(path: Path, files: Files) -> bool:
+def is_folder(path: Path, files: Files = FILES) -> bool:
+    """Say whether *path* is a folder of the spool."""
     # One of the two is enough: a cleaner of old files may have taken the lock, and a bad disk the description.
     return files.exists(path / LOCK) or files.exists(path / META)
 

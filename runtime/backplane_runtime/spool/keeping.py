@@ -7,12 +7,11 @@ segments as they were found, each in a file `<first number of the segment>-<offs
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from backplane_runtime import native
+from backplane_runtime import native, timestamps
 from backplane_runtime.spool.files import Files, size_of
 from backplane_runtime.spool.layout import QUARANTINE, SET_ASIDE
 from backplane_runtime.spool.scan import Damage
@@ -47,6 +46,7 @@ class Keeping:
         self._files = files
         self._folder = folder
         self._lock = native.Lock()
+        self._is_named = False  # the name of `set-aside.jsonl` survives a loss of power
         self._known: set[tuple[int, int]] = set()
 
     @property
@@ -68,8 +68,9 @@ class Keeping:
                 self._files.sync(descriptor)
             finally:
                 self._files.close(descriptor)
-            if not self.size:
+            if not self._is_named:
                 self._files.sync_folder(self._folder)
+                self._is_named = True
             self.size += len(data)
 
     def quarantine(self, segment: Segment, descriptor: int, damage: Damage) -> bool:
@@ -84,15 +85,17 @@ class Keeping:
                 return False
             self._known.add(place)
             self.damaged += damage.stop - damage.start
-            self._copy(segment, descriptor, damage)
-        return True
+            return self._copy(segment, descriptor, damage)
 
-    def _copy(self, segment: Segment, descriptor: int, damage: Damage) -> None:
+    def _copy(self, segment: Segment, descriptor: int, damage: Damage) -> bool:
+        """Copy as much as there is room for, and say whether nobody who had the folder before has done it."""
         folder = self._folder / QUARANTINE
         path = folder / f"{segment.first:020d}-{damage.start}.bin"
         stop = min(damage.stop, damage.start + QUARANTINE_LIMIT - self.size)
-        if stop <= damage.start or size_of(self._files, path):
-            return
+        if size_of(self._files, path):
+            return False
+        if stop <= damage.start:
+            return True
         try:
             self._files.make_folder(folder)
         except FileExistsError:
@@ -105,11 +108,12 @@ class Keeping:
                 self.size += len(data)
         finally:
             self._files.close(target)
+        return True
 
 
 def entry_for(destination: str, number: int, line: bytes, reason: str) -> SetAside:
     """Return the entry of an event that *destination* refuses for good."""
-    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    at = timestamps.now()
     try:
         msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

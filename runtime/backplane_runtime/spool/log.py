@@ -220,6 +220,8 @@ class SpoolLog:
             OSError: if that cannot be done; the next call tries again.
         """
         with self._changing:
+            if self._lock < 0:
+                return  # a thread that was late; the folder may be another process's by now
             position = min((one.state.position for one in self._cursors.values()), default=self.end)
             self._leave_delivered(position)
             passed = self._folder.chain.passed_by(position)

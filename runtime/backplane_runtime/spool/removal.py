@@ -41,11 +41,19 @@ def sweep(files: Files, root: Path) -> None:
     """Remove what is left of folders whose owner died while it made or removed them.
 
     Raises:
-        OSError: if *root* cannot be read, or something cannot be removed.
+        OSError: if *root* cannot be read, or something cannot be removed; everything else is.
     """
+    failure: OSError | None = None
     for name in files.names(root):
         if name.startswith(HIDDEN) and is_folder_name(name.removeprefix(HIDDEN)):
-            _sweep(files, root / name)
+            try:
+                _sweep(files, root / name)
+            except FileNotFoundError:
+                continue  # another process swept it at the same time
+            except OSError as error:
+                failure = error
+    if failure is not None:
+        raise failure
 
 
 def _sweep(files: Files, hidden: Path) -> None:

@@ -84,7 +84,7 @@ class Chain:
 
 
 def load_chain(files: Files, folder: Path) -> Chain:
-    """Return the segments in *folder*, which nobody writes to.
+    """Return the segments in *folder*.
 
     A file without an intact header of its own number at its front, such as one that only has the name of a segment, does not
     end the one before it.
@@ -98,7 +98,10 @@ def load_chain(files: Files, folder: Path) -> Chain:
         if first is None:
             continue
         segment = Segment(folder, first)
-        is_sound = _look_at(files, segment)
+        try:
+            is_sound = _look_at(files, segment)
+        except FileNotFoundError:
+            continue  # its owner lives, and has released it
         if is_sound:
             for one in loaded:
                 if one.holds_up_to(first):

@@ -104,7 +104,10 @@ def last_number(files: Files, chain: Chain, report: Report) -> int:
         OSError: if a file cannot be read.
     """
     for segment in reversed(chain.all):
-        descriptor = files.open_to_read(segment.path)
+        try:
+            descriptor = files.open_to_read(segment.path)
+        except FileNotFoundError:
+            continue  # its owner lives, and has released it: cursors tell more
         try:
             number = _last_in(Scan(files, descriptor), segment, descriptor, report)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -204,6 +205,25 @@ def test_a_spoiled_description_keeps_nobody_from_starting(tmp_path: Path, text: 
     assert [(one.destination, one.events) for one in stranded(tmp_path, (KAFKA,))] == [(None, 2)]
 
 
+def test_a_log_handler_that_raises_keeps_no_folder_from_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken before the word about another folder is delivered; otherwise its lock would be held, and for nothing."""
+    first, spoiled = SpoolLog.create(tmp_path, ONE), SpoolLog.create(tmp_path, ONE)
+    for log in (first, spoiled):
+        put(log, 2)
+    (die(spoiled) / "spool.json").write_text("{")
+    die(first)
+
+    def refuse(record: logging.LogRecord) -> bool:
+        raise RuntimeError(record.msg)
+
+    monkeypatch.setattr(logging.getLogger("backplane"), "filters", [refuse])
+    again = adopted(tmp_path)
+    assert read_all(again.reader("kafka")) == numbered(1, 2)
+    again.close()
+
+
 def test_a_description_cannot_name_a_file_elsewhere(tmp_path: Path) -> None:
     """Who can write in the folder cannot make us write outside of it."""
     log = SpoolLog.create(tmp_path, ONE)
@@ -289,6 +309,18 @@ def test_a_folder_that_somebody_looks_at_is_taken_all_the_same(tmp_path: Path) -
     put(log, 1)
     (again,) = adopt(tmp_path, (KAFKA,), files=_LookedAt(die(log) / "lock"))
     again.close()
+
+
+def test_what_cannot_be_swept_keeps_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said, and the others go."""
+    stuck, other = (tmp_path / f".{new_folder_name()}" for _ in range(2))
+    for hidden in (stuck, other):
+        hidden.mkdir()
+        (hidden / LOCK).touch()
+    (stuck / "somebody else's").touch()
+    assert adopt(tmp_path, (KAFKA,)) == []
+    assert list(tmp_path.iterdir()) == [stuck]
+    assert "leftovers could not be removed: Directory not empty" in caplog.text
 
 
 def test_a_root_that_is_not_there_holds_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from backplane_runtime.spool import SpoolLog, SpoolOptions, adopt
+from backplane_runtime.spool.files import read_whole
 from tests.runtime.spool.disk import Crashed, Disk, Interrupted
 from tests.runtime.spool.spools import KAFKA, adopted, die, lines, numbered, put, read_all, segments
 
@@ -243,6 +244,19 @@ def test_dead_at_any_call_of_a_life(disk: Disk, seed: int) -> None:
     pytest.fail("a life takes more calls than this test has tried")
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_folder_that_was_removed_does_not_come_back(disk: Disk, log: SpoolLog, seed: int) -> None:
+    """Not with its events and without its cursor: all of them would be delivered again."""
+    put(log, 5)
+    log.sync()
+    read_all(log.reader("kafka"))
+    log.reader("kafka").settle(6)
+    log.close()
+    disk.lose_power(random.Random(seed))  # noqa: S311 - a seed that can be repeated
+    assert adopt(ROOT, (KAFKA,), files=disk) == []
+    assert disk.names(ROOT) == []
+
+
 def test_a_page_that_cannot_be_read_any_more_costs_its_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that gives up a sector: the kernel gives what is before it, and for the page itself EIO, again and again."""
     log = SpoolLog.create(tmp_path, SpoolOptions(destinations=(KAFKA,)))
@@ -261,6 +275,30 @@ def test_a_page_that_cannot_be_read_any_more_costs_its_frame(tmp_path: Path, mon
     assert read_all(again.reader("kafka")) == [*numbered(1, 4, pad=4000), *numbered(9, 4, pad=4000)]
     assert again.reader("kafka").skipped == 4
     again.close()
+
+
+def test_what_is_set_aside_survives_a_loss_of_power_also_beside_a_quarantine(disk: Disk, log: SpoolLog) -> None:
+    """Its name too: another file for people may have been there first."""
+    put(log, 5)
+    put(log, 5)
+    log.sync()
+    (name,) = names(disk, log)
+    disk._file(log.path / name.rjust(24, "0")).change(100, b"\xff")
+    reader = log.reader("kafka")
+    assert read_all(reader) == numbered(6, 5)
+    assert disk.exists(log.path / "quarantine")
+    reader.set_aside(6, b"{}", "no")
+    again = after(disk, power=True)
+    assert b'"reason":"no"' in read_whole(disk, again.path / "set-aside.jsonl", 1000)
+
+
+def test_a_folder_that_was_anchored_survives_a_loss_of_power(disk: Disk) -> None:
+    """Its description and its names; before, nothing of it was synced."""
+    log = SpoolLog.create(ROOT, SpoolOptions(destinations=(KAFKA,), is_anchored=False), files=disk)
+    put(log, 3)
+    log.sync()
+    log.anchor()
+    assert read_all(after(disk, power=True).reader("kafka")) == numbered(1, 3)
 
 
 @pytest.mark.parametrize("call", ["open_to_read", "names", "lock"])

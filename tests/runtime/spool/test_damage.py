@@ -188,6 +188,23 @@ def test_damage_is_said_once_and_copied_once(tmp_path: Path, caplog: pytest.LogC
     again.close()
 
 
+def test_damage_in_a_folder_for_somebody_else_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever looks for something to take over looks again each half minute, and leaves the folder as it is."""
+    log = SpoolLog.create(tmp_path, ONE)
+    put(log, 4)
+    put(log, 4)
+    (path,) = segments(die(log))
+    whole = bytearray(path.read_bytes())
+    whole[60] ^= 1
+    path.write_bytes(whole)
+    for _ in range(3):
+        assert adopt(tmp_path, (SQL,)) == []
+    assert caplog.text.count("are damaged") == 1
+    again = adopted(tmp_path)
+    assert again.damaged_bytes
+    again.close()
+
+
 def test_damage_under_a_live_owner_is_passed(tmp_path: Path) -> None:
     """The writer goes on, and so do the readers."""
     log = SpoolLog.create(tmp_path, ONE)

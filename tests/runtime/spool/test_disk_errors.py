@@ -8,12 +8,13 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from backplane_runtime.spool import SpoolLog, SpoolOptions, adopt
+from backplane_runtime.spool import SpoolLog, SpoolOptions, adopt, stranded, usage
 from tests.runtime.spool.spools import KAFKA, ONE, adopted, die, lines, numbered, put, read_all
 
 pytestmark = pytest.mark.runtime_only
@@ -129,6 +130,36 @@ def test_a_read_only_folder(read_only: Path) -> None:
     assert read_all(log.reader("kafka")) == numbered(1, 3)
     log.reader("kafka").settle(4)
     log.close()
+
+
+@pytest.fixture
+def volume() -> Iterator[Path]:
+    """A root in which somebody else's folder cannot be looked into, as `lost+found` at the top of a volume of ext4."""
+    is_root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as name:
+        foreign = Path(name) / "lost+found"
+        foreign.mkdir(0)
+        Path(name).chmod(0o777)
+        if is_root:
+            os.seteuid(65534)  # root may look into everything
+        try:
+            yield Path(name)
+        finally:
+            if is_root:
+                os.seteuid(0)
+
+
+def test_a_folder_of_somebody_else_in_the_root(volume: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is none of ours, and keeps nobody from what is."""
+    log = SpoolLog.create(volume, ONE)
+    put(log, 3)
+    die(log)
+    assert [(one.folder, one.events) for one in stranded(volume, ())] == [(log.name, 3)]
+    assert usage(volume) == usage(log.path) > 0
+    again = adopted(volume)
+    assert read_all(again.reader("kafka")) == numbered(1, 3)
+    again.close()
+    assert caplog.text == ""
 
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:

@@ -178,18 +178,22 @@ def test_a_last_segment_in_which_all_is_delivered_is_left(tmp_path: Path, monkey
 
 def test_a_thread_that_is_late_changes_nothing(tmp_path: Path) -> None:
     """When a log is closed, its folder may be another process's at once."""
-    log = SpoolLog.create(tmp_path, ONE)
-    put(log, 5)
+    log = SpoolLog.create(tmp_path, SpoolOptions(destinations=(KAFKA,), segment_bytes=50))
+    put(log, 1)
+    put(log, 4)
     reader = log.reader("kafka")
     reader.read(2, 10_000)
+    reader.settle(2)
     log.close()
     again = adopted(tmp_path)
     before = {path: path.read_bytes() for path in again.path.iterdir()}
     reader.settle(3)
     reader.set_aside(1, b"{}", "late")
     reader.read(3, 10_000)
+    log.release()
+    log.anchor()
     assert {path: path.read_bytes() for path in again.path.iterdir()} == before
-    assert again.reader("kafka").position == 1
+    assert again.reader("kafka").position == 2
     again.close()
 
 

@@ -29,12 +29,19 @@ class Counts:
     delivered: int = 0
     duplicates: int = 0
     refused: int = 0
+    lost: int = 0  # to damage on disk
+
+    @property
+    def is_complete(self) -> bool:
+        """Say whether every event is there."""
+        return not self.refused and not self.lost
 
     def __str__(self) -> str:
         """Return it in words."""
         there = f", {self.duplicates} of them were there already" if self.duplicates else ""
         refused = f", {counted(self.refused, 'event')} refused" if self.refused else ""
-        return f"{counted(self.delivered, 'event')} delivered{there}{refused}"
+        lost = f", {counted(self.lost, 'event')} lost to damage on disk" if self.lost else ""
+        return f"{counted(self.delivered, 'event')} delivered{there}{refused}{lost}"
 
 
 class Courier:

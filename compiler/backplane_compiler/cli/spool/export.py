@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from backplane_compiler.cli.options import Choices, output_options
 from backplane_compiler.cli.output import Failure, counted, tell
 from backplane_compiler.cli.spool.place import folder_named
 from backplane_compiler.cli.spool.selection import Selection
+from backplane_runtime.spool.files import FILES
 
 
 @click.command()
@@ -50,8 +50,9 @@ def _write(target: Path, selection: Selection) -> int:
                 file.write(line + b"\n")
                 count += 1
             file.flush()
-            os.fsync(file.fileno())
+            FILES.sync(file.fileno())
             Path(file.name).rename(target)
+            FILES.sync_folder(target.parent)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)  # it may have its name already
             raise

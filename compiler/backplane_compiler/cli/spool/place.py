@@ -6,8 +6,8 @@ from pathlib import Path
 
 from backplane_compiler.cli.output import Failure
 from backplane_compiler.diagnostics.suggest import nearest
-from backplane_runtime.spool.inspection import folders
-from backplane_runtime.spool.layout import LOCK, default_root
+from backplane_runtime.spool.inspection import folders, is_folder
+from backplane_runtime.spool.layout import default_root
 
 
 def folders_in(directory: str | None) -> list[Path]:
@@ -19,7 +19,7 @@ def folders_in(directory: str | None) -> list[Path]:
     root = Path(directory) if directory is not None else default_root()
     if directory is not None and not root.is_dir():
         raise Failure(f"{directory}: there is no such folder")
-    if (root / LOCK).is_file():
+    if is_folder(root):
         return [root]
     try:
         return folders(root)
@@ -34,7 +34,7 @@ def folder_named(name: str) -> Path:
         Failure: if there is none.
     """
     for path in (Path(name), default_root() / name):
-        if (path / LOCK).is_file():
+        if is_folder(path):
             return path
     if Path(name).is_dir():
         raise Failure(f"{name} is not one folder of a spool", hint=f"see what is in it: backplane spool ls {name}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from backplane_compiler.cli.options import Choices, output_options
-from backplane_compiler.cli.output import Failure, counted, tell
+from backplane_compiler.cli.output import Failure, tell
 from backplane_compiler.cli.plane import assembled
 from backplane_compiler.cli.spool.delivery import Counts, courier
 from backplane_compiler.cli.spool.place import folder_named
@@ -40,8 +40,8 @@ def command(source: str, config: str, *, timeout: float, choices: Choices, **nam
     """Deliver the undelivered events of FOLDER, or the envelopes in FILE, with the backplanes of RUNTIME.json.
 
     For events that no process takes over: their backplane has another name now, or sends elsewhere. What is delivered is
-    noted in FOLDER, which goes when nothing is left; FILE stays. What a backplane refuses is set aside in FOLDER, with exit
-    code 1. An event whose fate is unknown is sent again: it keeps its id, so a table stores it once.
+    noted in FOLDER, which goes when nothing is left; FILE stays. What a backplane refuses is set aside in FOLDER. Exit 1 if
+    some are refused, damaged or missing. An event whose fate is unknown is sent again: it keeps its id, so a table stores it once.
 
     \b
     Example:
@@ -57,9 +57,9 @@ def command(source: str, config: str, *, timeout: float, choices: Choices, **nam
     except OSError as error:
         raise Failure(f"{error.filename or source}: {error.strerror}") from error
     for name, counts in results:
-        if not choices.quiet or counts.refused:
+        if not choices.quiet or not counts.is_complete:
             tell(f"{escaped(name)}: {counts}")
-    return 1 if any(counts.refused for _, counts in results) else 0
+    return 0 if all(counts.is_complete for _, counts in results) else 1
 
 
 def _taken_over(path: Path) -> SpoolLog:
@@ -127,8 +127,7 @@ def _deliver(log: SpoolLog, destination: Destination, lane: LaneOptions, timeout
             one.bring(lines, frozenset(destination.events))
             reader.settle(lines[-1][0] + 1)
             log.release()
-    if reader.skipped:
-        tell(f"{escaped(destination.name)}: {counted(reader.skipped, 'event')} lost to damage on disk")
+    one.counts.lost = reader.skipped
     return one.counts
 
 
