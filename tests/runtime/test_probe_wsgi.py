@@ -121,7 +121,7 @@ def test_a_backplane_that_hangs_is_named_in_time() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.filterwarnings("ignore:.*use of fork\\(\\) may lead to deadlocks:DeprecationWarning")
 def test_a_child_forked_while_somebody_asked_is_asked_too() -> None:
-    """The lock of the one who asked is not let go in the child."""
+    """The lock of the one who asked is not let go in the child; it is waited for once, not at each request."""
     plane, backplane = asked_plane("wsgi fork")
     application = wsgi_health(plane, timeout=0.5)
     backplane.gate.clear()
@@ -130,7 +130,10 @@ def test_a_child_forked_while_somebody_asked_is_asked_too() -> None:
     wait_until(lambda: backplane.asked)
     child = os.fork()
     if child == 0:
-        os._exit(0 if ask(application) in ("200 OK", "503 Service Unavailable") else 1)
+        answers, begin = [ask(application)], time.monotonic()
+        answers.append(ask(application))
+        is_quick = time.monotonic() - begin < probe.KEPT_SECONDS
+        os._exit(0 if is_quick and {*answers} <= {"200 OK", "503 Service Unavailable"} else 1)
     backplane.gate.set()
     asker.join()
     assert finished(child) == 0
