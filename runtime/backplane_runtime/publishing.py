@@ -146,7 +146,7 @@ class Publishing:
         if isinstance(made, Status):
             return self._ledger.count(_key(event), made)
         context = Context(correlation, metadata) if correlation is not None or metadata is not None else NO_CONTEXT
-        return self._look_twice(event, context, automatic, Receipt() if receipt else None, foreign)
+        return self._look_twice(event, context, automatic, Receipt(self._notices) if receipt else None, foreign)
 
     exposure = publishes(Exposure)
     assignment = publishes(Assignment)
