@@ -11,19 +11,17 @@ the data plane itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Unpack, overload
 
-from backplane_runtime.defaults import Correlation, Defaults, Metadata, copied, merged
-from backplane_runtime.events import EVENTS, AnalysisSignal, Assignment, Error, Event, EventType, Exposure, Outcome
+from backplane_runtime.defaults import Correlation, Defaults, Metadata, copied
+from backplane_runtime.events import AnalysisSignal, Assignment, Error, Event, EventType, Exposure, Outcome
 from backplane_runtime.exposing import exposes
 from backplane_runtime.fields import AssignmentFields, ExposureFields, OutcomeFields
 from backplane_runtime.notices import Notices
 from backplane_runtime.publisher import Publisher, publishes, refuses_calls
 from backplane_runtime.receipts import Receipt
 from backplane_runtime.status import Status
-
-_PUBLISHABLE = tuple(EVENTS.values())
 
 
 @overload
@@ -130,17 +128,21 @@ class BoundPlane:
         receipt: bool = False,
     ) -> Status | Receipt:
         """Do what `DataPlane.publish` does, with the defaults of this plane."""
-        defaults = self._defaults
-        if isinstance(event, _PUBLISHABLE):
-            event = defaults.filled(event)
-        if correlation is None and defaults.correlation is not None:
-            correlation = self._correlation(defaults.correlation)
-        metadata = merged(defaults.metadata, metadata)
+        foreign = None
+        try:
+            event, correlation, metadata = self._completed(event, correlation, metadata)
+        except Exception as error:  # noqa: BLE001 - the plane meets it again, unless a signal handler raised it
+            foreign = error
+        answer: Status | Receipt
         if receipt:
-            return self._plane.publish(
+            answer = self._plane.publish(
                 event, correlation=correlation, metadata=metadata, automatic=automatic, receipt=True
             )
-        return self._plane.publish(event, correlation=correlation, metadata=metadata, automatic=automatic)
+        else:
+            answer = self._plane.publish(event, correlation=correlation, metadata=metadata, automatic=automatic)
+        if foreign is not None and (answer.status if isinstance(answer, Receipt) else answer) is not Status.DROPPED:
+            raise foreign
+        return answer
 
     exposure = publishes(Exposure)
     assignment = publishes(Assignment)
@@ -164,9 +166,15 @@ class BoundPlane:
         """Return the log of the data plane."""
         return self._plane.notices
 
-    def _correlation(self, given: Correlation) -> str | None:
-        if not callable(given):
-            return given
+    def _completed(
+        self, event: Event, correlation: str | None, metadata: Metadata | None
+    ) -> tuple[Event, str | None, Metadata | None]:
+        defaults = self._defaults
+        if correlation is None and callable(defaults.correlation):
+            correlation = self._correlation(defaults.correlation)
+        return defaults.applied(event, correlation, metadata)
+
+    def _correlation(self, given: Callable[[], str | None]) -> str | None:
         try:
             return given()
         except Exception as error:  # noqa: BLE001 - the event matters more than what it belongs to

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from backplane_runtime.events import Event, EventType
+from backplane_runtime.events import Event, EventType, is_event
 
 Metadata = Mapping[str, Any]
 Correlation = str | Callable[[], str | None]
@@ -43,7 +43,9 @@ class Defaults(msgspec.Struct, frozen=True):
         )
 
     def filled(self, event: Event) -> Event:
-        """Return *event* with tenant and subject where it can have them and does not."""
+        """Return *event* with tenant and subject where it can have them and does not; what is no event, as it is."""
+        if not is_event(event):
+            return event
         changes: dict[str, str] = {}
         kind = event.event_type
         if self.tenant is not None and kind is not EventType.ANALYSIS_SIGNAL and event.tenant is None:
@@ -55,7 +57,7 @@ class Defaults(msgspec.Struct, frozen=True):
     def applied(
         self, event: Event, correlation: str | None, metadata: Metadata | None
     ) -> tuple[Event, str | None, Metadata | None]:
-        """Return an event and what a call said beside it, completed; of a context, whose correlation is plain text."""
+        """Return an event and what a call said beside it, completed; a correlation that is a function is not called."""
         if correlation is None and not callable(self.correlation):
             correlation = self.correlation
         return self.filled(event), correlation, merged(self.metadata, metadata)

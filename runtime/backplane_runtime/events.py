@@ -194,3 +194,10 @@ EVENTS: dict[EventType, type[Exposure | Assignment | Outcome | AnalysisSignal | 
     EventType.ANALYSIS_SIGNAL: AnalysisSignal,
     EventType.ERROR: Error,
 }
+
+_PUBLISHABLE = tuple(EVENTS.values())
+
+
+def is_event(given: object) -> bool:
+    """Say whether *given* is one of the five, without asking it: a lazy object may fail when it is asked for its class."""
+    return issubclass(type(given), _PUBLISHABLE)

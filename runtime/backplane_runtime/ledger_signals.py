@@ -10,7 +10,7 @@ Two kinds come of it, for each experiment in which something changed since the l
   events met each fate since the last call; `inFlight` and `spooled` are not sums but say how many there are now. So the
   signals of one process, summed, with the last of those two, obey the ledger's law.
 - `sampleRatioMismatch`: when the verdict of `sample_ratio` becomes worth a word, changes, and when it is over. It is about
-  what this process counted.
+  what this process published itself.
 
 Analysis signals are not counted here: else each minute's signals were the next minute's news.
 """
@@ -92,7 +92,8 @@ def counts_signal(experiment: str, changes: dict[str, dict[str, Any]]) -> Analys
 
 def variant_counts(counts: Counts, *, first_use: bool) -> VariantCounts:
     """Return the *counts* of one variant's exposures as the sample ratio wants them."""
-    assigned = counts.published - counts.disabled  # what is switched off was not to be published at all
+    # What is switched off was not to be published at all; what an earlier process left was assigned, and checked, there.
+    assigned = counts.published - counts.disabled - counts.recovered
     return VariantCounts(
         assigned=assigned,
         sampled_out=counts.sampled_out,

@@ -160,13 +160,16 @@ class _Question:
         self._lock = threading.Lock()
 
     def ask(self) -> Health:
-        # Whoever asks holds the lock for no longer than that; one that a fork left closed must not hang the child.
-        is_mine = self._lock.acquire(timeout=self._timeout + KEPT_SECONDS)
+        # Whoever asks holds the lock for no longer than that: one that is still closed was left so by a fork.
+        lock = self._lock
+        is_mine = lock.acquire(timeout=self._timeout + KEPT_SECONDS)
+        if not is_mine:
+            self._lock = threading.Lock()
         try:
             return self._kept.fresh() or self._kept.put(self._plane.health(timeout=self._timeout))
         finally:
             if is_mine:
-                self._lock.release()
+                lock.release()
 
 
 class _AsyncQuestion:

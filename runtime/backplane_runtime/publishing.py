@@ -39,6 +39,7 @@ from backplane_runtime.events import (
     EventType,
     Exposure,
     Outcome,
+    is_event,
 )
 from backplane_runtime.ledger import Key, Ledger
 from backplane_runtime.notices import Notices
@@ -47,7 +48,6 @@ from backplane_runtime.publisher import publishes
 from backplane_runtime.receipts import Receipt
 from backplane_runtime.status import Status
 
-_PUBLISHABLE = tuple(EVENTS.values())
 _SHORT = 128  # characters of a correlation that is encoded at once
 
 
@@ -146,7 +146,7 @@ class Publishing:
         if isinstance(made, Status):
             return self._ledger.count(_key(event), made)
         context = Context(correlation, metadata) if correlation is not None or metadata is not None else NO_CONTEXT
-        return self._look_twice(event, context, automatic, Receipt() if receipt else None, foreign)
+        return self._look_twice(event, context, automatic, Receipt(self._notices) if receipt else None, foreign)
 
     exposure = publishes(Exposure)
     assignment = publishes(Assignment)
@@ -197,7 +197,7 @@ class Publishing:
 
     def _publish(self, event: Event, context: Context, automatic: bool, receipt: Receipt | None) -> Status:  # noqa: FBT001
         """Publish *event* the careful way."""
-        if not isinstance(event, _PUBLISHABLE) or event.event_type not in EVENTS:
+        if not is_event(event) or event.event_type not in EVENTS:
             reason = f"publish takes an event such as `Exposure(…)`, not {type(event).__name__}"
             return self._end(receipt, self.refuse(None, reason))
         admitted = False

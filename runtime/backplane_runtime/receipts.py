@@ -5,17 +5,15 @@ Futures of `concurrent.futures`, so a thread may wait for them, and a coroutine 
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from backplane_runtime.notices import Notices
 from backplane_runtime.status import Status
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-
-_LOGGER = logging.getLogger("backplane")
 
 
 class Receipt:
@@ -27,9 +25,10 @@ class Receipt:
     is on disk when the data plane is closed is delivered by the next one: `acknowledged` then ends with `Status.SPOOLED`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notices: Notices) -> None:
         from concurrent.futures import Future  # noqa: PLC0415 - 10 ms, and few events have a receipt
 
+        self._notices = notices
         self.status = Status.QUEUED
         self.spooled: Future[Status] = Future()
         self.acknowledged: Future[Status] = Future()
@@ -38,25 +37,24 @@ class Receipt:
 
     def on_disk(self) -> None:
         """Say that the event is in the spool."""
-        _set(self.spooled, Status.SPOOLED)
+        self._set(self.spooled, Status.SPOOLED)
 
     def end(self, status: Status) -> None:
         """Say what became of the event in the end."""
-        _set(self.spooled, status)
-        _set(self.acknowledged, status)
+        self._set(self.spooled, status)
+        self._set(self.acknowledged, status)
 
-
-def _set(future: Future[Status], status: Status) -> None:
-    if future.done():
-        return
-    try:
-        future.set_result(status)
-    except BaseException as error:
-        # Of a callback of the application. Ctrl-C passes, and what else ends a program; but a thread of ours would only end
-        # itself, and nothing would be delivered any more.
-        if threading.current_thread() is threading.main_thread():
-            raise
-        _LOGGER.warning("a callback of a receipt raised %s", type(error).__name__)
+    def _set(self, future: Future[Status], status: Status) -> None:
+        if future.done():
+            return
+        try:
+            future.set_result(status)
+        except BaseException as error:
+            # Of a callback: the library catches what is an `Exception`. What ends a program may do so; but a thread of ours
+            # would only end itself, and nothing would be delivered any more.
+            if threading.current_thread() is threading.main_thread():
+                raise
+            self._notices.warn("receipt", f"a callback of a receipt raised {type(error).__name__}", error)
 
 
 Ended = tuple[Receipt | None, Status]

@@ -60,7 +60,7 @@ class VariantCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def left(self) -> int:
         """Return how many of them are, or will be, delivered."""
-        return self.kept - self.dropped
+        return max(0, self.kept - self.dropped)  # drops may be of what an earlier process left, too
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -176,7 +176,7 @@ def message_of(ratio: SampleRatio) -> str:
     if ratio.verdict == "notEnough" or ratio.assigned is None:
         return f"not enough {ratio.unit} to check the sample ratio"
     if ratio.verdict == "lossExplains" and ratio.left is not None:
-        lost = ", ".join(f"`{key}` {_share(one.dropped, one.kept)}" for key, one in ratio.counts.items())
+        lost = ", ".join(f"`{key}` {_share(one.kept - one.left, one.kept)}" for key, one in ratio.counts.items())
         return f"assignment follows the weights, but drops made what is left uneven (p = {_p(ratio.left, ratio)}): lost {lost}"
     assigned = {key: one.assigned if one.subjects is None else one.subjects for key, one in ratio.counts.items()}
     shares = ", ".join(

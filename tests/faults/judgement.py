@@ -1,8 +1,9 @@
 """What a row found, held against what was promised.
 
 The law: what is acknowledged is at the sink; what is published is the sum of its fates; what was said to be on disk arrives;
-nothing arrives that nobody published, or that `publish` said was dropped; a sink that can tell has nothing twice; and events
-of one key arrive in the order of their publishing.
+nothing arrives that nobody published, or that `publish` said was dropped; a sink that can tell has nothing twice; events of
+one key arrive in the order of their publishing; and what a program lost that ended in order is among its dropped. A program
+that nobody struck published all that it was to: where nothing is published, nothing is lost.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ def judge(stage: Stage, promise: Promise, note: str = "") -> Outcome:
     words = stage.last_words()
     problems = [
         *_of_fates(published, told, there, promise),
+        *_of_programs(stage),
         *_of_ledgers(stage, sum(there.counts)),
+        *_of_losses(stage, lost, published.count(REFUSED)),
         *_of_promise(promise, lost, duplicates, there),
     ]
     foreign = sum(kind == NOTHING and count > 0 for kind, count in zip(published, there.counts, strict=True))
@@ -109,6 +112,20 @@ def _of_fates(published: bytes, told: bytes, there: Arrivals, promise: Promise) 
     undead = sum(kind == REFUSED and count > 0 for kind, _, count in rows)
     if undead:
         yield f"{undead} said to be dropped, and there"
+
+
+def _of_programs(stage: Stage) -> Iterator[str]:
+    for program in stage.programs:
+        wanted, done = program.stop - program.orders.first, program.published()
+        if done < wanted and not program.was_struck:
+            yield f"a program ended with exit code {program.code} and published {done} of {wanted}"
+
+
+def _of_losses(stage: Stage, lost: int, refused: int) -> Iterator[str]:
+    words = stage.last_words()
+    dropped = sum(one.dropped for one in words)
+    if words and not stage.unfinished and lost + refused > dropped:
+        yield f"{lost} lost and {refused} refused, and {dropped} counted as dropped"
 
 
 def _of_ledgers(stage: Stage, found: int) -> Iterator[str]:

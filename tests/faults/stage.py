@@ -29,6 +29,7 @@ class Stage:
         self.spool = folder / "spool"
         self.tally = Tally(folder / "tally", size)
         self.plane: dict[str, Any] = {"spool": {"directory": str(self.spool)}, "flushIntervalMs": 100}
+        self.programs: list[Program] = []
         self.unfinished = 0  # events whose `publish` had not returned when their program was killed
 
     def start(
@@ -45,7 +46,9 @@ class Stage:
             report=str(self.folder / "report"),
             **orders,
         )
-        return Program(self, given, before, environment or {})
+        program = Program(self, given, before, environment or {})
+        self.programs.append(program)
+        return program
 
     def run(self, **orders: Any) -> Program:
         """Start a program and wait for its end."""
@@ -78,6 +81,7 @@ class Program:
 
     def __init__(self, stage: Stage, orders: Orders, before: tuple[str, ...], environment: dict[str, str]) -> None:
         self.orders = orders
+        self.was_struck = False  # by a signal: then it need not have published all
         self._stage = stage
         self._log = stage.folder / f"log-{time.monotonic_ns()}"
         command = [*before, sys.executable, "-W", "ignore", "-m", "tests.faults.program"]
@@ -120,10 +124,12 @@ class Program:
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
+        self.was_struck = True
         self._process.send_signal(number)
 
     def kill(self) -> None:
         """End it by SIGKILL, in the middle of whatever it does."""
+        self.was_struck = True
         self._process.kill()
         self._process.wait()
         self._stage.unfinished += self.orders.threads

@@ -2,55 +2,24 @@
 
 import json
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from backplane_runtime import DataPlane
+from backplane_runtime.contract.limits import exit_code, forked, in_child
 from backplane_runtime.settings import Plane, Settings, Sqlite
 from tests.servers import KafkaCluster
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork"),
-    # From 3.12 on Python warns of a fork beside threads; that it works is what is tested here.
-    pytest.mark.filterwarnings("ignore:.*use of fork\\(\\) may lead to deadlocks:DeprecationWarning"),
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
 # Long enough that nothing goes by itself: what is published before the fork is in memory at the fork.
 SLOW = Plane(flush_interval_ms=60_000, close_timeout_ms=20_000)
-
-
-def in_child(work: Callable[[], None]) -> int:
-    """Run *work* in a forked child that ends like a program, and return its exit code; kill it if it hangs."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return wait_for(child)
-
-
-def wait_for(child: int, seconds: float = 40) -> int:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return -signal.SIGKILL
 
 
 def publish_around_a_fork(settings: Settings) -> None:
@@ -229,17 +198,10 @@ def test_an_sqlite_file_that_the_parent_closes_while_a_child_writes_to_it(tmp_pa
         assert plane.flush(30)
         assert plane.ledger().total.acknowledged == 2
 
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
+    child = forked(work)
     os.read(begun, 1)
     plane.close()
     os.write(close, b"!")
-    assert wait_for(child) == 0
+    assert exit_code(child) == 0
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM ExperimentEvents").fetchone() == (3,)

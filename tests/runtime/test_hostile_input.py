@@ -1,13 +1,15 @@
 """Whatever a caller hands over, `publish` returns a status, and the ledger's law holds."""
 
 import signal
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from backplane_runtime import ConfigError, DataPlane, Exposure, Outcome, Status
+from backplane_runtime import ConfigError, DataPlane, Exposure, Outcome, Status, context
 from backplane_runtime.config import parse_config
 from backplane_runtime.settings import InMemory, PiiRedaction, Plane
 from backplane_runtime.testing import capture_events
@@ -76,6 +78,49 @@ def test_a_repeat_with_a_correlation_that_cannot_be_encoded_is_a_repeat() -> Non
         seen = Exposure("e", "v", subject="s")
         assert plane.publish(seen) is Status.QUEUED
         assert plane.publish(seen, correlation="\ud800") is Status.DUPLICATE
+
+
+class Broken(Mapping[str, Any]):
+    """Cannot be read, as a lazy one whose source is away."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise RuntimeError("secret-42")
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("secret-42")
+
+    def __len__(self) -> int:
+        return 1
+
+
+class Lazy:
+    """Says what it is only when asked, and fails then, as a lazy object of a web framework."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("secret-42")
+
+    @__class__.setter
+    def __class__(self, value: Any) -> None:
+        raise RuntimeError("secret-42")
+
+
+@pytest.mark.parametrize("is_bound", [False, True])
+@pytest.mark.parametrize("has_context", [False, True])
+@pytest.mark.parametrize("receipt", [False, True])
+@pytest.mark.parametrize("wrong", [{"event": Lazy()}, {"metadata": Broken()}, {"metadata": Lazy()}])
+def test_what_raises_when_it_is_asked_is_dropped(
+    *, is_bound: bool, has_context: bool, receipt: bool, wrong: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever asks: the plane, a bound one, or the defaults of a context."""
+    given: dict[str, Any] = {"event": Outcome("e", subject="s", metric="m"), "receipt": receipt} | wrong
+    with DataPlane(InMemory()) as plane, context(metadata={"c": 1}) if has_context else nullcontext():
+        answer: Any = (plane.bind(metadata={"b": 1}) if is_bound else plane).publish(**given)
+        assert (answer.spooled.result(20) if receipt else answer) is Status.DROPPED
+        total = plane.ledger().total
+        assert (total.published, total.dropped, total.accounted) == (1, 1, 1)
+    assert "an event was dropped" in caplog.text
+    assert "secret-42" not in caplog.text
 
 
 def test_metadata_that_is_neither_true_nor_false_is_dropped() -> None:

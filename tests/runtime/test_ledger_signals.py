@@ -93,6 +93,24 @@ def test_only_exposures_count_for_the_ratio() -> None:
     assert ratios(LedgerSignals((HALVES,), first_use=True).signals(ledger)) == []
 
 
+def test_what_an_earlier_process_left_is_not_counted_again() -> None:
+    """It was assigned there, where the drops beside it are known; its subjects may come again here."""
+    left: dict[Key, Counts] = {
+        (EXPOSURE, "e", "a"): Counts(published=5000, recovered=4000, acknowledged=4990, dropped=10),
+        (EXPOSURE, "e", "b"): Counts(published=3000, recovered=2000, acknowledged=2990, dropped=10),
+    }
+    assert ratios(LedgerSignals((HALVES,), first_use=True).signals(left)) == []
+
+
+def test_more_drops_than_own_exposures_are_no_reason_to_fail() -> None:
+    """What an earlier process left may be dropped here: set aside, for one."""
+    counts: dict[Key, Counts] = {
+        (EXPOSURE, "e", "a"): Counts(published=7000, recovered=6000, acknowledged=2000, dropped=5000),
+        (EXPOSURE, "e", "b"): Counts(published=7000, recovered=6000, acknowledged=7000),
+    }
+    assert ratios(LedgerSignals((HALVES,), first_use=True).signals(counts)) == [("lossExplains", "error")]
+
+
 def test_what_is_switched_off_was_not_assigned() -> None:
     """Repeats and those outside of the sample are no further subjects."""
     counts = Counts(published=100, disabled=10, sampled_out=20, duplicate=30, dropped=4, acknowledged=36)

@@ -1,84 +1,15 @@
-"""The ASGI probe, asked over a socket of uvicorn."""
+"""What only the ASGI probe can do: be mounted, share an event loop, meet websockets. The rest is in `test_probe.py`."""
 
 import asyncio
-import socket
 import threading
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import MutableMapping
 from typing import Any, cast
 
-import msgspec
-import pytest
-import uvicorn
-
-from backplane_runtime import DataPlane, probe
-from backplane_runtime.probe import AsgiApplication, Receive, Scope, Send, asgi_health
-from backplane_runtime.settings import InMemory, Sqlite
-from tests.runtime.asking import asked_plane, request, requests_at_once, wait_until
-
-
-@contextmanager
-def serving(application: AsgiApplication) -> Iterator[int]:
-    config = uvicorn.Config(cast("Any", application), http="h11", ws="none", lifespan="on", log_config=None)
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            wait_until(lambda: server.started or not thread.is_alive())
-            assert server.started
-            yield port
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
-def test_a_healthy_plane_is_200_with_what_health_says() -> None:
-    """At every path, where none is given; the server's life span is answered, else it would not start."""
-    with DataPlane(InMemory()) as plane, serving(asgi_health(plane)) as port:
-        answer = request(port, path="/any/where")
-        assert answer.status == 200
-        assert answer.headers["content-type"] == "application/json"
-        assert answer.headers["cache-control"] == "no-store"
-        assert answer.json == msgspec.to_builtins(plane.health())
-
-
-def test_an_unhealthy_plane_is_503_and_says_why(tmp_path: Path) -> None:
-    """As `backplane health` does."""
-    with DataPlane(Sqlite(path=str(tmp_path / "missing" / "events.db"))) as plane, serving(asgi_health(plane)) as port:
-        answer = request(port)
-        assert answer.status == 503
-        assert answer.json == msgspec.to_builtins(plane.health())
-        assert not answer.json["healthy"]
-
-
-def test_head_is_get_without_a_body() -> None:
-    """With its length."""
-    with DataPlane(InMemory()) as plane, serving(asgi_health(plane)) as port:
-        answer = request(port, "HEAD")
-        assert (answer.status, answer.body) == (200, b"")
-        assert answer.headers["content-length"] == str(len(request(port).body))
-
-
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_other_methods_are_405(method: str) -> None:
-    """And ask nobody."""
-    plane, backplane = asked_plane(f"asgi {method}")
-    with plane, serving(asgi_health(plane)) as port:
-        answer = request(port, method)
-        assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
-        assert backplane.asked == 0
-
-
-def test_with_a_path_the_others_are_404() -> None:
-    """And ask nobody; a query does not belong to the path."""
-    plane, backplane = asked_plane("asgi path")
-    with plane, serving(asgi_health(plane, path="/health")) as port:
-        assert [request(port, path=path).status for path in ("/", "/health/", "/other")] == [404, 404, 404]
-        assert backplane.asked == 0
-        assert request(port, path="/health?verbose").status == 200
+from backplane_runtime import DataPlane
+from backplane_runtime.probe import Receive, Scope, Send, asgi_health
+from backplane_runtime.settings import InMemory
+from tests.runtime.asking import asked_plane, request, wait_until
+from tests.runtime.probe_servers import serving_asgi
 
 
 def test_mounted_its_path_is_below_the_mount() -> None:
@@ -89,24 +20,9 @@ def test_mounted_its_path_is_below_the_mount() -> None:
         async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
             await mounted_probe({**scope, "root_path": "/backplane"}, receive, send)
 
-        with serving(mounted) as port:
+        with serving_asgi(mounted) as port:
             assert request(port, path="/backplane/health").status == 200
             assert request(port, path="/backplane/other").status == 404
-
-
-def test_an_answer_is_kept_for_a_second_and_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many ask at once; the second is made an hour, and then over, so that a slow machine changes nothing."""
-    assert probe.KEPT_SECONDS == 1.0
-    monkeypatch.setattr(probe, "KEPT_SECONDS", 3600.0)
-    plane, backplane = asked_plane("asgi kept")
-    with plane, serving(asgi_health(plane)) as port:
-        assert {answer.status for answer in requests_at_once(port, 8)} == {200}
-        backplane.healthy = False
-        assert request(port).status == 200
-        assert backplane.asked == 1
-        monkeypatch.setattr(probe, "KEPT_SECONDS", 0.0)
-        assert request(port).status == 503
-        assert backplane.asked == 2
 
 
 def test_a_backplane_that_hangs_blocks_neither_the_loop_nor_the_answer() -> None:
@@ -123,7 +39,7 @@ def test_a_backplane_that_hangs_blocks_neither_the_loop_nor_the_answer() -> None
             await hanging(scope, receive, send)
 
     try:
-        with plane, serving(application) as port:
+        with plane, serving_asgi(application) as port:
             answers: list[Any] = []
             asker = threading.Thread(target=lambda: answers.append(request(port)))
             asker.start()

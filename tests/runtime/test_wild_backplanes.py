@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from backplane_runtime import DataPlane, Outcome, Registration, register_backplane
+from backplane_runtime import DataPlane, Outcome, Registration, Status, register_backplane
 from backplane_runtime.backplanes.api import BackplaneHealth, Rejected, UnavailableError, Verdict
 from backplane_runtime.envelope import Record
 from backplane_runtime.settings import Plane, Settings, Spool
@@ -206,3 +206,23 @@ def test_a_log_handler_that_ends_threads(wild: tuple[DataPlane, WildBackplane]) 
     finally:
         logging.getLogger("backplane").removeHandler(handler)
     assert len(backplane.taken) == 1
+
+
+def test_what_a_callback_of_a_receipt_raises_is_said_once_and_not_quoted(
+    wild: tuple[DataPlane, WildBackplane], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ends none of ours: neither the one that writes nor the one that sends."""
+    plane, backplane = wild
+
+    def end(_: object) -> None:
+        raise SystemExit("secret-42")
+
+    for _ in range(3):
+        receipt = plane.publish(Outcome("e", subject="s", metric="m"), receipt=True)
+        receipt.spooled.add_done_callback(end)
+        receipt.acknowledged.add_done_callback(end)
+        assert plane.flush(20)
+        assert receipt.acknowledged.result(0) is Status.ACKNOWLEDGED
+    assert len(backplane.taken) == 3
+    assert [record.getMessage() for record in caplog.records] == ["a callback of a receipt raised SystemExit"]
+    assert "secret-42" not in caplog.text

@@ -105,6 +105,11 @@ class DeliveryThread:
 
 def in_child(work: Callable[[], None]) -> int:
     """Run *work* in a forked child and return its exit code; a child that hangs is killed."""
+    return exit_code(forked(work))
+
+
+def forked(work: Callable[[], None]) -> int:
+    """Return a forked child that runs *work* and ends with 0, or says why it could not and ends with 1."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which is what is checked
         child = os.fork()
@@ -117,6 +122,11 @@ def in_child(work: Callable[[], None]) -> int:
             os.write(2, f"in the forked child: {error!r}\n".encode())
         finally:
             os._exit(code)
+    return child
+
+
+def exit_code(child: int) -> int:
+    """Return the exit code of *child* when it has ended; one that hangs is killed."""
     deadline = time.monotonic() + 2 * PATIENCE_SECONDS
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
