@@ -14,15 +14,19 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 from tests.faults.judgement import Outcome
 from tests.faults.matrix import ROWS
 from tests.faults.namespaces import can_mount
 from tests.faults.scene import Row, Scene, Server
 from tests.servers import ServerUnavailableError, running_kafka, running_postgresql
+
+End = Literal["kept", "broken", "skipped"]
 
 _HEAD = (
     f"{'fault':<52} {'published':>10} {'dropped':>8} {'acknowl.':>10} {'found':>10} {'twice':>6} {'lost':>6}  promise"
@@ -38,11 +42,19 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     logging.getLogger("backplane").addHandler(logging.NullHandler())  # the numbers tell what it would
     print(_HEAD)
-    broken = 0
+    ends: Counter[str] = Counter()
     for needs in ("", "postgresql", "kafka", "kafka_cluster"):
-        broken += _play_all([row for row in rows if row.needs == needs], needs, options)
-    print("every promise was kept" if not broken else f"{broken} of {len(rows)} rows broke a promise")
-    return min(1, broken)
+        ends += _play_all([row for row in rows if row.needs == needs], needs, options)
+    print(summary(ends))
+    return min(1, ends["broken"])
+
+
+def summary(ends: Counter[str]) -> str:
+    """Return the last line: a row that was not played has proven nothing."""
+    skipped = f"; {ends['skipped']} of {ends.total()} rows were skipped" if ends["skipped"] else ""
+    if ends["broken"]:
+        return f"{ends['broken']} of {ends.total()} rows broke a promise{skipped}"
+    return f"{'every promise was kept' if ends['kept'] else 'nothing was played'}{skipped}"
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -57,10 +69,10 @@ def _is_chosen(row: Row, words: Sequence[str]) -> bool:
     return any(word in row.name for word in words) if words else not row.is_asked_for
 
 
-def _play_all(rows: Sequence[Row], needs: Server, options: argparse.Namespace) -> int:
-    """Play *rows*, which all need the same server, and return how many broke a promise."""
+def _play_all(rows: Sequence[Row], needs: Server, options: argparse.Namespace) -> Counter[str]:
+    """Play *rows*, which all need the same server, and count how they ended."""
     if not rows:
-        return 0
+        return Counter()
     with ExitStack() as stack:
         try:
             database = stack.enter_context(running_postgresql()) if needs == "postgresql" else None
@@ -70,30 +82,30 @@ def _play_all(rows: Sequence[Row], needs: Server, options: argparse.Namespace) -
         except ServerUnavailableError as error:
             for row in rows:
                 print(f"{row.name:<52} skipped: {error}")
-            return 0
-        broken = 0
+            return Counter(skipped=len(rows))
+        ends: Counter[str] = Counter()
         for row in rows:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-"))
             scene = Scene(Path(folder), options.short, cluster, database, options.minutes)
-            broken += not _play(row, scene)
-        return broken
+            ends[_play(row, scene)] += 1
+        return ends
 
 
-def _play(row: Row, scene: Scene) -> bool:
+def _play(row: Row, scene: Scene) -> End:
     if row.mounts and not can_mount():
         print(f"{row.name:<52} skipped: needs a mount namespace: root, or user namespaces")
-        return True
+        return "skipped"
     begin = time.monotonic()
     try:
         outcome = row.play(scene)
     except Exception:  # noqa: BLE001 - the other rows are worth seeing all the same
         traceback.print_exc()
         print(f"{row.name:<52} FAILED")
-        return False
+        return "broken"
     print(line(row.name, outcome) + f"  [{time.monotonic() - begin:.0f} s]")
     for problem in outcome.problems:
         print(f"    BROKEN: {problem}")
-    return not outcome.problems
+    return "broken" if outcome.problems else "kept"
 
 
 def line(name: str, outcome: Outcome) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.faults.__main__ import summary
 from tests.faults.judgement import Promise, judge
 from tests.faults.orders import LastWords
 from tests.faults.sinks import Arrival
@@ -169,3 +171,11 @@ def test_a_program_that_did_not_publish_all_is_told(tmp_path: Path) -> None:
     stage = Stage(tmp_path, sink, SIZE)
     stage.run(count=SIZE)
     assert judge(stage, Promise()).problems == ("a program ended with exit code 1 and published 0 of 4",)
+
+
+def test_a_row_that_was_not_played_is_told() -> None:
+    """Nobody is to think that it kept its promise."""
+    assert summary(Counter(kept=2)) == "every promise was kept"
+    assert summary(Counter(kept=2, skipped=1)) == "every promise was kept; 1 of 3 rows were skipped"
+    assert summary(Counter(kept=2, broken=1)) == "1 of 3 rows broke a promise"
+    assert summary(Counter(skipped=3)) == "nothing was played; 3 of 3 rows were skipped"
