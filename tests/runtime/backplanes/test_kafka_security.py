@@ -39,7 +39,7 @@ def secured(kafka: SecureKafka, listener: str, **options: Any) -> Kafka:
     """Return settings for a fresh topic on *listener*, with the broker's authority unless told otherwise."""
     settings = Kafka(
         brokers=kafka.security.address(listener),
-        topic=f"{listener}-{id(options)}-{len(options)}".lower(),
+        topic=f"{listener}-{uuid.uuid4()}".lower(),
         security=KafkaSecurity(**({"ca_file": kafka.security.file("ca.pem")} | options)),
     )
     create_topics(kafka.cluster.bootstrap, [str(settings.topic)])
