@@ -40,7 +40,7 @@ demo-kafka: ## the same on a Kafka broker that it fetches, starts and stops (nee
 
 test: ## all tests, with real servers where Java, Maven and PostgreSQL are installed
 	$(ENVIRONMENT) test
-	@.venv/bin/python -m pytest -W error $(ARGS)
+	@.venv/bin/python -m pytest -W error -n 2 --dist loadgroup $(ARGS)
 
 lint: ## ruff check, ruff format, mypy --strict
 	$(ENVIRONMENT) lint

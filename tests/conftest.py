@@ -95,12 +95,17 @@ def _conservation(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the servers they ask for, before `-m` chooses among them."""
+    """Mark tests by the servers they ask for, before `-m` chooses among them.
+
+    Of the processes that `make test` runs the tests in, one gets all that need a broker: brokers are slow to start, and large.
+    """
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         for marker, fixtures in MARKERS.items():
             if asked & fixtures:
                 item.add_marker(marker)
+        if item.get_closest_marker("kafka"):
+            item.add_marker(pytest.mark.xdist_group("kafka"))
 
 
 @pytest.hookimpl(wrapper=True)

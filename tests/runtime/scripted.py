@@ -21,8 +21,8 @@ class Scripted(Settings, frozen=True, kw_only=True):
 
 class ScriptedBackplane:
     """Fails while `is_down`, and hangs while `gate` is closed. Experiments are named for what becomes of their events:
-    `poison` is rejected, `stuck` is never taken, `bug` raises, and those in `slow` are taken at the second attempt. Of one
-    batch it takes the first `at_most`.
+    `poison` is rejected, `stuck` is never taken, `bug` raises, and those in `slow` are taken at the second attempt, before
+    which it `goes_down_when_slow`. Of one batch it takes the first `at_most`.
     """  # noqa: D205 - one sentence for each
 
     by_key: dict[str, ScriptedBackplane] = {}  # noqa: RUF012 - tests find theirs here
@@ -33,6 +33,7 @@ class ScriptedBackplane:
         self.gate.set()
         self.batches: list[list[Record]] = []
         self.slow: list[str] = []
+        self.goes_down_when_slow = False
         self.at_most = sys.maxsize
         self.by_key[settings.key] = self
 
@@ -65,6 +66,7 @@ class ScriptedBackplane:
             return Verdict.RETRY
         if experiment in self.slow:
             self.slow.remove(experiment)
+            self.is_down = self.goes_down_when_slow
             return Verdict.RETRY
         return Rejected("poison") if experiment == "poison" else Verdict.ACKNOWLEDGED
 

@@ -165,11 +165,10 @@ def test_a_fault_of_our_own_costs_no_event(name: str, quick: Plane, torn: str, m
 def test_an_outage_is_no_reason_to_set_events_aside(name: str, quick: Plane) -> None:
     """However long: what was not taken when half of a batch was, is sent again when the server is back."""
     plane, backplane = scripted(name, quick)
-    backplane.slow = ["b"] * 2
+    backplane.slow, backplane.goes_down_when_slow = ["b"], True
     plane.publish(outcome("a"))
     plane.publish(outcome("b"))
-    assert wait_until(lambda: len(backplane.names) >= 2)
-    backplane.is_down = True
+    assert wait_until(lambda: backplane.is_down)
     assert not plane.flush(3)
     backplane.is_down = False
     assert plane.flush(30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +21,19 @@ def outcome(subject: str) -> Outcome:
 
 
 def remove(folder: Path) -> None:
-    shutil.rmtree(folder)
+    """Remove *folder* under somebody who may add a file to it while it is emptied."""
+    for last_try in (False, False, True):
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            if last_try or error.errno != errno.ENOTEMPTY:
+                raise
+        else:
+            return
 
 
 def replace(folder: Path) -> None:
-    shutil.rmtree(folder)
+    remove(folder)
     folder.mkdir()
 
 

@@ -201,7 +201,7 @@ def test_a_header_is_not_cut_off(kafka: KafkaCluster) -> None:
 def test_health_tells_the_cause_once() -> None:
     """In the words of the client."""
     port = free_port()
-    health = DataPlane(Kafka(brokers=(f"127.0.0.1:{port}",))).health(timeout=1)
+    health = DataPlane(Kafka(brokers=(f"127.0.0.1:{port}",))).health(timeout=5)
     assert health.message.endswith("failed: Connection refused")
     assert health.message.count("refused") == 1
 

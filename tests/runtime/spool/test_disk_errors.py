@@ -159,7 +159,7 @@ def test_a_folder_of_somebody_else_in_the_root(volume: Path, caplog: pytest.LogC
     again = adopted(volume)
     assert read_all(again.reader("kafka")) == numbered(1, 3)
     again.close()
-    assert caplog.text == ""
+    assert str(volume) not in caplog.text
 
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
