@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from backplane_compiler.apply import apply_plan
+from backplane_compiler.apply import ApplyOptions, apply_plan
 from backplane_compiler.apply_report import ApplyReport
 from backplane_compiler.infra.kafka import KAFKA_KINDS
 from backplane_compiler.infra.kinds import ResourceKind
@@ -44,8 +44,9 @@ class Live:
         assert plan_from_bytes(raw) == plan
         return plan
 
-    def apply(self, plan: Plan) -> ApplyReport:
-        return apply_plan(plan_from_bytes(plan_to_bytes(plan)), lambda each: open_target(each, self.environment))
+    def apply(self, plan: Plan, options: ApplyOptions | None = None) -> ApplyReport:
+        saved = plan_from_bytes(plan_to_bytes(plan))
+        return apply_plan(saved, lambda each: open_target(each, self.environment), options)
 
     def drift(self, wanted: Iterable[Resource]) -> list[str]:
         prefix = f"{self.type} the-server: "

@@ -18,6 +18,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from backplane_compiler.apply import ApplyOptions
+from backplane_compiler.apply_report import Event, StepStarted
 from backplane_compiler.infra.kafka import KEYED
 from backplane_compiler.infra.state import Property, Resource, Value
 from backplane_compiler.plan import Create, plan_text, summary
@@ -253,10 +255,14 @@ def test_apply_goes_on_when_a_broker_goes_away(kafka_cluster: KafkaCluster, pref
     live = Live("kafka", Kafka(brokers=tuple(kafka_cluster.bootstrap.split(","))))
     wanted = [topic(f"{prefix}{number}", {"replicationFactor": 2}) for number in range(120)]
     plan = live.plan(wanted)
-    killer = threading.Timer(0.3, lambda: kafka_cluster.stop_broker(1, kill=True))
-    killer.start()
+    killer = threading.Thread(target=kafka_cluster.stop_broker, args=(1,), kwargs={"kill": True})
+
+    def kill_in_the_first_call(event: Event) -> None:
+        if isinstance(event, StepStarted) and killer.ident is None:
+            killer.start()
+
     try:
-        report = live.apply(plan)
+        report = live.apply(plan, ApplyOptions(on_event=kill_in_the_first_call))
         killer.join()
         assert not [result for result in report.results if result.reason and "\n" in result.reason]
         again = live.apply(plan)
