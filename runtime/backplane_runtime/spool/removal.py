@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from backplane_runtime.spool.files import Files
@@ -91,4 +92,22 @@ def _empty(files: Files, hidden: Path) -> None:
     for name in sorted(names, key=lambda one: one == LOCK):  # the lock last: it tells others to keep off
         if is_ours(name):
             files.unlink(hidden / name)
-    files.remove_folder(hidden)
+    _remove_emptied(files, hidden)
+
+
+def _remove_emptied(files: Files, hidden: Path) -> None:
+    # Without its lock, it is whoever's makes a new one: of its owner, who was about to, or of another process that sweeps.
+    try:
+        files.remove_folder(hidden)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _is_taken(files, hidden):
+            raise
+
+
+def _is_taken(files: Files, hidden: Path) -> bool:
+    try:
+        return LOCK in files.names(hidden)
+    except FileNotFoundError:
+        return True

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -321,6 +322,31 @@ def test_what_cannot_be_swept_keeps_nothing_else(tmp_path: Path, caplog: pytest.
     assert adopt(tmp_path, (KAFKA,)) == []
     assert list(tmp_path.iterdir()) == [stuck]
     assert "leftovers could not be removed: Directory not empty" in caplog.text
+
+
+class _TakenAtTheEnd(Files):
+    """A file system on which another process takes an emptied folder, or removes it, in the moment before it goes."""
+
+    def __init__(self, taker: Callable[[Path], None]) -> None:
+        self.taker = taker
+
+    def remove_folder(self, path: Path) -> None:
+        self.taker(path)
+        super().remove_folder(path)
+
+
+@pytest.mark.parametrize("taker", [lambda path: (path / LOCK).touch(), lambda path: path.rmdir()])
+def test_an_emptied_folder_that_another_process_takes_is_no_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, taker: Callable[[Path], None]
+) -> None:
+    """Fifty processes that start at once all sweep; the folder without a lock is whoever's makes a new one."""
+    hidden = tmp_path / f".{new_folder_name()}"
+    hidden.mkdir()
+    (hidden / LOCK).touch()
+    assert adopt(tmp_path, (KAFKA,), files=_TakenAtTheEnd(taker)) == []
+    log = SpoolLog.create(tmp_path, ONE, files=_TakenAtTheEnd(taker))
+    log.close()
+    assert caplog.text == ""
 
 
 def test_a_root_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
