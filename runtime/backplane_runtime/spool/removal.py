@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 from backplane_runtime.spool.files import Files
@@ -96,13 +95,11 @@ def _empty(files: Files, hidden: Path) -> None:
 
 
 def _remove_emptied(files: Files, hidden: Path) -> None:
-    # Without its lock, it is whoever's makes a new one: of its owner, who was about to, or of another process that sweeps.
+    # Without its lock it belongs to whoever makes a new one: its owner, who was about to, or another process that sweeps.
     try:
         files.remove_folder(hidden)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _is_taken(files, hidden):
+    except OSError:
+        if not _is_taken(files, hidden):
             raise
 
 
@@ -110,4 +107,4 @@ def _is_taken(files: Files, hidden: Path) -> bool:
     try:
         return LOCK in files.names(hidden)
     except FileNotFoundError:
-        return True
+        return True  # its owner has given it its name

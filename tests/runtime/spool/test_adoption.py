@@ -325,26 +325,31 @@ def test_what_cannot_be_swept_keeps_nothing_else(tmp_path: Path, caplog: pytest.
 
 
 class _TakenAtTheEnd(Files):
-    """A file system on which another process takes an emptied folder, or removes it, in the moment before it goes."""
+    """A file system on which another process takes an emptied folder in the moment before it goes."""
 
-    def __init__(self, taker: Callable[[Path], None]) -> None:
-        self.taker = taker
+    def __init__(self, taken: Callable[[Path], object]) -> None:
+        self.taken = taken
 
     def remove_folder(self, path: Path) -> None:
-        self.taker(path)
-        super().remove_folder(path)
+        (path / LOCK).touch()
+        try:
+            super().remove_folder(path)
+        finally:
+            self.taken(path)
 
 
-@pytest.mark.parametrize("taker", [lambda path: (path / LOCK).touch(), lambda path: path.rmdir()])
+@pytest.mark.parametrize(
+    "taken", [Path.exists, lambda path: path.rename(path.parent.with_suffix(".moved"))], ids=["kept", "moved"]
+)
 def test_an_emptied_folder_that_another_process_takes_is_no_failure(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, taker: Callable[[Path], None]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, taken: Callable[[Path], object]
 ) -> None:
-    """Fifty processes that start at once all sweep; the folder without a lock is whoever's makes a new one."""
-    hidden = tmp_path / f".{new_folder_name()}"
-    hidden.mkdir()
+    """Fifty processes that start at once all sweep; the folder without a lock belongs to whoever makes a new one."""
+    hidden = tmp_path / "swept" / f".{new_folder_name()}"
+    hidden.mkdir(parents=True)
     (hidden / LOCK).touch()
-    assert adopt(tmp_path, (KAFKA,), files=_TakenAtTheEnd(taker)) == []
-    log = SpoolLog.create(tmp_path, ONE, files=_TakenAtTheEnd(taker))
+    assert adopt(hidden.parent, (KAFKA,), files=_TakenAtTheEnd(taken)) == []
+    log = SpoolLog.create(tmp_path / "closed", ONE, files=_TakenAtTheEnd(taken))
     log.close()
     assert caplog.text == ""
 
